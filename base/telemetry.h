@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * telemetry.h - counters and log2 histograms, always on
+ *
+ * Each has one writer at a time (its vCPU, or the loop) and any number of
+ * readers: plain stores of 64-bit words, relaxed.  A reader may see a sum one
+ * event ahead of its buckets; nobody sees a torn value.
+ */
+#ifndef MOTE_BASE_TELEMETRY_H
+#define MOTE_BASE_TELEMETRY_H
+
+#include <stdint.h>
+
+#define HISTOGRAM_BUCKETS 40
+
+struct counter {
+	_Atomic uint64_t value;
+};
+
+/* Bucket n holds values of [2^n, 2^(n+1)); 0 goes into bucket 0, the last one
+ * holds everything above (with nanoseconds: 9 minutes).
+ */
+struct histogram {
+	_Atomic uint64_t count;
+	_Atomic uint64_t sum;
+	_Atomic uint64_t max;
+	_Atomic uint64_t bucket[HISTOGRAM_BUCKETS];
+};
+
+static inline void counter_add(struct counter *c, uint64_t n)
+{
+	uint64_t v = __atomic_load_n(&c->value, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&c->value, v + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counter_get(const struct counter *c)
+{
+	return __atomic_load_n(&c->value, __ATOMIC_RELAXED);
+}
+
+void histogram_add(struct histogram *h, uint64_t value);
+
+/* The upper bound of the bucket that holds the PERCENT-th value; 0 if empty. */
+uint64_t histogram_percentile(const struct histogram *h, unsigned int percent);
+
+#endif

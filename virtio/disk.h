@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * disk.h - a raw disk image: the block device's back end
+ *
+ * Raw only, whatever the bytes look like: no probing, no backing files.
+ */
+#ifndef MOTE_VIRTIO_DISK_H
+#define MOTE_VIRTIO_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/uio.h>
+
+#define SECTOR_SIZE 512u
+
+struct disk;
+
+/* Opens PATH (a regular file or a block device); DIRECT bypasses the host's
+ * page cache.  *OWNED is closed with disk_close().  0, or -errno: -EISDIR,
+ * -EACCES, -ENOENT, ...; -ENOTSUP when it is neither kind of file, -EAGAIN when
+ * another process holds its write lock (a writer excludes all others),
+ * -EINVAL when the file system has no O_DIRECT.
+ */
+int disk_open(const char *path, bool read_only, bool direct,
+	      struct disk **owned);
+void disk_close(struct disk *disk);
+
+/* Whole sectors; a tail shorter than a sector is not offered. */
+uint64_t disk_sectors(const struct disk *disk);
+bool disk_read_only(const struct disk *disk);
+
+/* Moves all LEN bytes, a multiple of SECTOR_SIZE, at byte OFFSET, or fails with
+ * -errno; the caller has checked them against the capacity.  Any alignment of
+ * memory is fine with O_DIRECT too.  Reading past the end of a file that has
+ * shrunk gives zeros.
+ */
+int disk_read(struct disk *disk, const struct iovec *iov, unsigned int nr,
+	      uint64_t offset);
+int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
+	       uint64_t offset);
+
+/* All completed writes are stable on return.  -errno. */
+int disk_flush(struct disk *disk);
+
+/* The device id string (§5.2.6, VIRTIO_BLK_T_GET_ID): up to 20 bytes, NUL
+ * padded; stable for a file.
+ */
+void disk_id(const struct disk *disk, char id[20]);
+
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * virtio.h - the device contract: what a virtio device must provide, and what
+ * it may rely on (virtio 1.2 §2, §3)
+ *
+ * A device is one file with one `const struct virtio_device_ops`.  It embeds
+ * struct virtio_device and finds itself again with container_of().  It knows
+ * guest memory, one interrupt line and the loop; it knows nothing of KVM,
+ * threads or registers.
+ *
+ * Threads.  Queues are popped and pushed on the loop only.  Registers are
+ * touched by vCPU threads.  Both hold vdev->lock, which is a leaf: under it
+ * nobody takes another lock or waits for another thread.  Every op below runs
+ * with the lock held; queue_notify and back-end events run on the loop, the
+ * others may run on a vCPU thread and must not block.
+ *
+ * Errors.  An op that meets malformed guest data returns -EBADMSG or -EFAULT
+ * and touches nothing else; the generic code alone sets DEVICE_NEEDS_RESET and
+ * sends the configuration change notification (§2.1.2).  From then on the
+ * device's queues are not looked at until the driver resets it.
+ */
+#ifndef MOTE_VIRTIO_VIRTIO_H
+#define MOTE_VIRTIO_VIRTIO_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/virtio_config.h>
+
+#include "base/gmem.h"
+#include "base/irq.h"
+#include "base/loop.h"
+#include "base/telemetry.h"
+#include "virtio/virtqueue.h"
+
+#define VIRTIO_MAX_QUEUES 8
+
+struct virtio_device;
+
+/* What the machine gives to a device when it creates it; all borrowed, all
+ * outlive the device.
+ */
+struct virtio_env {
+	struct guest_memory *gm;
+	struct irq_line *irq;
+	struct loop *loop;
+};
+
+struct virtio_device_ops {
+	const char *name;	/* "blk" */
+	uint32_t device_id;	/* VIRTIO_ID_*, §5 */
+	uint64_t features;	/* offered besides the transport's own */
+	unsigned int nr_queues; /* at most VIRTIO_MAX_QUEUES */
+	uint16_t queue_size;	/* QueueNumMax: a power of two, <= VIRTQ_MAX_SIZE */
+	size_t config_size;	/* bytes of configuration space */
+
+	/* DRIVER_OK was set; vdev->driver_features are final.  Optional. */
+	void (*activate)(struct virtio_device *vdev);
+	/* The driver wrote 0 to Status: forget everything it said.  On return
+	 * nothing of the device touches guest memory (§2.4.1).  Optional.
+	 */
+	void (*reset)(struct virtio_device *vdev);
+	/* The driver rang queue Q, which is live; DRIVER_OK is set.  0, or
+	 * -EBADMSG / -EFAULT: see Errors above.
+	 */
+	int (*queue_notify)(struct virtio_device *vdev, unsigned int q);
+	/* OFF + LEN is inside config_size. */
+	void (*config_read)(struct virtio_device *vdev, size_t off, void *buf,
+			    size_t len);
+	/* NULL: configuration writes are ignored. */
+	void (*config_write)(struct virtio_device *vdev, size_t off,
+			     const void *buf, size_t len);
+	/* Frees the device; it has been taken off the loop's doorbells. */
+	void (*destroy)(struct virtio_device *vdev);
+};
+
+/* One doorbell: an eventfd that KVM signals when the guest writes the queue's
+ * number to QueueNotify.
+ */
+struct virtio_doorbell {
+	struct loop_source source;
+	struct virtio_device *vdev;
+	unsigned int q;
+	int fd;
+};
+
+struct virtio_device {
+	const struct virtio_device_ops *ops;
+	struct virtio_env env;
+	uint64_t features; /* offered: the device's and the transport's */
+
+	pthread_mutex_t lock; /* everything below, except: */
+	_Atomic uint32_t interrupt_status; /* set by the loop, acked by vCPUs */
+	uint64_t driver_features;
+	uint8_t status; /* §2.1 */
+	uint32_t config_generation;
+	struct virtqueue vq[VIRTIO_MAX_QUEUES];
+
+	struct virtio_doorbell doorbell[VIRTIO_MAX_QUEUES]; /* loop */
+	struct counter doorbells; /* kicks that reached us */
+	struct counter interrupts;
+	struct counter resets_needed;
+	struct histogram queue_depth; /* available chains at each kick */
+};
+
+/* Fills the generic part of a fresh, zeroed device; called by each device's
+ * create function.  FEATURES is what this instance offers of ops->features.
+ */
+void virtio_device_init(struct virtio_device *vdev,
+			const struct virtio_device_ops *ops,
+			const struct virtio_env *env, uint64_t features);
+
+/* Makes an eventfd for each queue and puts them into the loop.  -errno. */
+int virtio_device_start(struct virtio_device *vdev);
+
+/* Takes the device off the loop and destroys it. */
+void virtio_device_destroy(struct virtio_device *vdev);
+
+/* The driver's side of the status register, with the lock held: every rule of
+ * §2.1, §2.2.2 and §3.1.1 about what a write may do.
+ */
+void virtio_set_status_locked(struct virtio_device *vdev, uint8_t status);
+
+/* A doorbell of queue Q rang (Q may be any value).  Loop; takes the lock. */
+void virtio_doorbell(struct virtio_device *vdev, unsigned int q);
+
+/* Runs queue_notify for queue Q if DRIVER_OK is set and the queue is live, and
+ * sends the used buffer notification that is due.  For back ends that have
+ * become ready.  Loop, lock held.
+ */
+void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q);
+
+/* The device configuration changed (§2.5, §4.2.2): bumps ConfigGeneration and
+ * notifies when DRIVER_OK.  Lock held.
+ */
+void virtio_config_changed_locked(struct virtio_device *vdev);
+
+static inline bool virtio_driver_ok(const struct virtio_device *vdev)
+{
+	return vdev->status & VIRTIO_CONFIG_S_DRIVER_OK;
+}
+
+static inline bool virtio_has_feature(const struct virtio_device *vdev,
+				      unsigned int bit)
+{
+	return vdev->driver_features & (1ull << bit);
+}
+
+#endif
