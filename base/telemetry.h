@@ -3,7 +3,7 @@
  * telemetry.h - counters and log2 histograms, always on
  *
  * Each has one writer at a time (its vCPU, or the loop) and any number of
- * readers: plain stores of 64-bit words, relaxed.  A reader may see a sum one
+ * readers: relaxed loads and stores of 64-bit words.  A reader may see a sum one
  * event ahead of its buckets; nobody sees a torn value.
  */
 #ifndef MOTE_BASE_TELEMETRY_H
@@ -14,17 +14,17 @@
 #define HISTOGRAM_BUCKETS 40
 
 struct counter {
-	_Atomic uint64_t value;
+	uint64_t value;
 };
 
 /* Bucket n holds values of [2^n, 2^(n+1)); 0 goes into bucket 0, the last one
  * holds everything above (with nanoseconds: 9 minutes).
  */
 struct histogram {
-	_Atomic uint64_t count;
-	_Atomic uint64_t sum;
-	_Atomic uint64_t max;
-	_Atomic uint64_t bucket[HISTOGRAM_BUCKETS];
+	uint64_t count;
+	uint64_t sum;
+	uint64_t max;
+	uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
 static inline void counter_add(struct counter *c, uint64_t n)
