@@ -74,6 +74,8 @@ const struct kvm_capability kvm_capabilities[] = {
 	    "halt and page fault counts, for the tuner"),
 };
 const size_t kvm_nr_capabilities = ARRAY_SIZE(kvm_capabilities);
+static_assert(ARRAY_SIZE(kvm_capabilities) <= KVM_MAX_CAPABILITIES,
+	      "arrays parallel to the table have room for all of it");
 
 static void say(struct kvm_error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -291,4 +293,74 @@ unsigned int kvm_max_vcpus(int kvm_fd)
 
 	/* KVM api.rst: without it the recommended number is the maximum. */
 	return n ? (unsigned int)n : kvm_recommended_vcpus(kvm_fd);
+}
+
+static bool module_there(const char *root, const char *module)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", root, module);
+	return access(path, F_OK) == 0;
+}
+
+bool kvm_hardware_at(const char *root, const char **module)
+{
+	/* A vendor module that is built into the kernel shows up here even when
+	 * it found no hardware, so the one that needs none is asked for first.
+	 */
+	static const char *const hardware[] = { "kvm_amd", "kvm_intel" };
+
+	if (module_there(root, "kvm_pvm")) {
+		*module = "kvm_pvm";
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(hardware); i++) {
+		if (!module_there(root, hardware[i]))
+			continue;
+		*module = hardware[i];
+		return true;
+	}
+	*module = "KVM";
+	return false;
+}
+
+bool kvm_hardware(const char **module)
+{
+	return kvm_hardware_at("/sys/module", module);
+}
+
+static bool parameter_on(const char *root, const char *parameter)
+{
+	char path[256];
+	char value = 'N';
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", root, parameter);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &value, 1) != 1)
+		value = 'N';
+	close(fd);
+	/* Older kernels give npt as a number. */
+	return value == 'Y' || value == '1';
+}
+
+const char *kvm_paging_at(const char *root)
+{
+	const char *module;
+
+	kvm_hardware_at(root, &module);
+	if (!strcmp(module, "kvm_intel") &&
+	    parameter_on(root, "kvm_intel/parameters/ept"))
+		return "EPT";
+	if (!strcmp(module, "kvm_amd") &&
+	    parameter_on(root, "kvm_amd/parameters/npt"))
+		return "NPT";
+	return "shadow";
+}
+
+const char *kvm_paging(void)
+{
+	return kvm_paging_at("/sys/module");
 }

@@ -13,6 +13,9 @@
 
 #define KVM_NODE "/dev/kvm"
 
+/* More than there are, for arrays parallel to kvm_capabilities. */
+#define KVM_MAX_CAPABILITIES 48
+
 struct kvm_error {
 	char text[320]; /* one line, no newline, no "mote: " */
 };
@@ -52,6 +55,19 @@ int kvm_require(int kvm_fd, struct kvm_error *err);
 /* The most vCPUs one VM may have, and how many KVM recommends at most. */
 unsigned int kvm_max_vcpus(int kvm_fd);
 unsigned int kvm_recommended_vcpus(int kvm_fd);
+
+/* True when the CPU itself certainly runs guest kernel code; false when KVM may
+ * interpret it, which speed_probe() settles.  *MODULE is the name of the vendor
+ * module behind /dev/kvm, "KVM" where it cannot be told.  A few access(2).
+ */
+bool kvm_hardware(const char **module);
+
+/* How KVM translates guest addresses: "EPT", "NPT" or "shadow". */
+const char *kvm_paging(void);
+
+/* The same, of modules under the directory ROOT instead of /sys/module. */
+bool kvm_hardware_at(const char *root, const char **module);
+const char *kvm_paging_at(const char *root);
 
 /* What surrounds a failure to open /dev/kvm; kvm_open() gathers it, tests make
  * it up.

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * speed.h - how fast this host's KVM runs guest kernel code
+ *
+ * With VT-x or AMD-V the CPU runs it; a KVM without them interprets it, some
+ * hundred times slower, and a stock Linux kernel then never gets to its init.
+ */
+#ifndef MOTE_VMM_SPEED_H
+#define MOTE_VMM_SPEED_H
+
+/* Millions of instructions a second below which a stock Linux kernel is not
+ * worth starting: its boot takes about 10^9 instructions.  Interpreting hosts
+ * reach one or two, CPU emulators with nested paging several tens, hardware a
+ * thousand.
+ */
+#define SPEED_LINUX_MINIMUM 10.0
+
+/* Runs a counted loop at CPL 0 in a VM of its own, for some 5 ms and at most
+ * about 50, and gives millions of instructions a second.  -errno when KVM does
+ * not make the VM, -EIO when the guest ends in any way but its own.  Before
+ * other threads exist or after; nothing is left behind.
+ */
+int speed_probe(int kvm_fd, double *minstr_per_s);
+
+#endif
