@@ -13,28 +13,35 @@
 
 #include <sys/uio.h>
 
-#define SECTOR_SIZE 512u
+#define SECTOR_SIZE   512u
+#define DISK_ID_BYTES 20u
 
 struct disk;
 
 /* Opens PATH (a regular file or a block device); DIRECT bypasses the host's
  * page cache.  *OWNED is closed with disk_close().  0, or -errno: -EISDIR,
  * -EACCES, -ENOENT, ...; -ENOTSUP when it is neither kind of file, -EAGAIN when
- * another process holds its write lock (a writer excludes all others),
- * -EINVAL when the file system has no O_DIRECT.
+ * another opener's lock excludes ours (writers exclude all others, readers
+ * share), -EINVAL when the file system has no O_DIRECT.
  */
 int disk_open(const char *path, bool read_only, bool direct,
 	      struct disk **owned);
 void disk_close(struct disk *disk);
 
-/* Whole sectors; a tail shorter than a sector is not offered. */
+/* Whole sectors; a tail shorter than a block is not offered. */
 uint64_t disk_sectors(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
 
-/* Moves all LEN bytes, a multiple of SECTOR_SIZE, at byte OFFSET, or fails with
- * -errno; the caller has checked them against the capacity.  Any alignment of
- * memory is fine with O_DIRECT too.  Reading past the end of a file that has
- * shrunk gives zeros.
+/* The unit in which the disk does best, a power of two: a sector, or with
+ * DIRECT what the host's device wants.  Requests need not keep to it.
+ */
+uint32_t disk_block_size(const struct disk *disk);
+
+/* Moves all the bytes of IOV, a multiple of SECTOR_SIZE in all, at byte OFFSET,
+ * a multiple too, or fails with -errno; the caller has checked them against the
+ * capacity.  Any alignment of memory is fine with DIRECT too.  Reading past the
+ * end of a file that has shrunk gives zeros.  Writing a disk that was opened
+ * read-only is -EROFS.
  */
 int disk_read(struct disk *disk, const struct iovec *iov, unsigned int nr,
 	      uint64_t offset);
@@ -44,9 +51,9 @@ int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
 /* All completed writes are stable on return.  -errno. */
 int disk_flush(struct disk *disk);
 
-/* The device id string (§5.2.6, VIRTIO_BLK_T_GET_ID): up to 20 bytes, NUL
- * padded; stable for a file.
+/* The device id string (virtio 1.2 §5.2.6, VIRTIO_BLK_T_GET_ID): up to 20
+ * bytes, NUL padded; stable for a file.
  */
-void disk_id(const struct disk *disk, char id[20]);
+void disk_id(const struct disk *disk, char id[DISK_ID_BYTES]);
 
 #endif

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * disk.c - a raw disk image: the block device's back end
+ *
+ * Theory of operation.  One descriptor, positioned vectored I/O, one caller at
+ * a time.  The kernel may move fewer bytes than it was asked to (a signal, a
+ * limit, its own maximum), so a request is a cursor over the caller's iovec
+ * that goes round until all is moved.
+ *
+ * With O_DIRECT, memory, lengths and offsets must be aligned to what the host's
+ * device wants.  Guest memory usually is, and then goes to the kernel as it is.
+ * A request that is not aligned passes through a bounce buffer, in spans of
+ * whole blocks; a write that covers a block in part reads that block first.
+ * Nobody else writes in between: we hold the image's write lock.
+ *
+ * The lock belongs to the open file (F_OFD_SETLK), not to the process: two
+ * disks of one machine exclude each other too, and no unrelated close() of the
+ * same file drops it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/util.h"
+#include "virtio/disk.h"
+
+#define DISK_BOUNCE_SIZE KIB(128)
+#define DISK_BATCH	 64 /* segments handed to the kernel at a time */
+
+struct disk {
+	int fd;
+	bool read_only;
+	bool direct;
+	uint64_t size;	    /* bytes, whole blocks */
+	uint32_t block;	    /* of offsets and lengths */
+	uint32_t mem_align; /* of memory, with direct */
+	uint8_t *bounce;    /* DISK_BOUNCE_SIZE bytes, with direct */
+	char id[DISK_ID_BYTES];
+};
+
+/* What is left of a caller's iovec. */
+struct disk_cursor {
+	const struct iovec *iov;
+	size_t off; /* into iov[0] */
+};
+
+/* The next run of at most MAX (not 0) contiguous bytes, at least one; moves the
+ * cursor past it.  The caller knows that there are bytes left.
+ */
+static uint8_t *cursor_run(struct disk_cursor *c, size_t max, size_t *len)
+{
+	uint8_t *run;
+
+	while (c->off == c->iov->iov_len) {
+		c->iov++;
+		c->off = 0;
+	}
+	run = (uint8_t *)c->iov->iov_base + c->off;
+	*len = MIN(max, c->iov->iov_len - c->off);
+	c->off += *len;
+	return run;
+}
+
+static void cursor_skip(struct disk_cursor *c, size_t len)
+{
+	for (size_t here; len > 0; len -= here)
+		cursor_run(c, len, &here);
+}
+
+static void cursor_zero(struct disk_cursor *c, size_t len)
+{
+	for (size_t here; len > 0; len -= here) {
+		uint8_t *run = cursor_run(c, len, &here);
+
+		memset(run, 0, here);
+	}
+}
+
+/* Copies LEN bytes from BUF to the caller's memory, or to BUF from there. */
+static void cursor_put(struct disk_cursor *c, const uint8_t *buf, size_t len)
+{
+	for (size_t here; len > 0; len -= here, buf += here) {
+		uint8_t *run = cursor_run(c, len, &here);
+
+		memcpy(run, buf, here);
+	}
+}
+
+static void cursor_get(struct disk_cursor *c, uint8_t *buf, size_t len)
+{
+	for (size_t here; len > 0; len -= here, buf += here) {
+		const uint8_t *run = cursor_run(c, len, &here);
+
+		memcpy(buf, run, here);
+	}
+}
+
+/* The next LEN bytes, or as many as fit, without moving the cursor. */
+static int cursor_batch(struct disk_cursor c, struct iovec batch[DISK_BATCH],
+			size_t len)
+{
+	int n = 0;
+
+	while (len > 0 && n < DISK_BATCH) {
+		batch[n].iov_base = cursor_run(&c, len, &batch[n].iov_len);
+		len -= batch[n].iov_len;
+		n++;
+	}
+	return n;
+}
+
+/* A read with O_DIRECT has stopped inside a block.  It does so at the end of
+ * the file, and where it cannot go on from there, nothing but zeros follow.
+ */
+static int disk_end_of_file(const struct disk *disk, uint64_t offset)
+{
+	off_t end = lseek(disk->fd, 0, SEEK_END);
+
+	return end >= 0 && (uint64_t)end <= offset ? 0 : -EIO;
+}
+
+/* Moves LEN bytes at the cursor; with direct all is aligned. */
+static int disk_transfer(struct disk *disk, struct disk_cursor *c, size_t len,
+			 uint64_t offset, bool write)
+{
+	struct iovec batch[DISK_BATCH];
+
+	while (len > 0) {
+		int nr = cursor_batch(*c, batch, len);
+		off_t off = (off_t)offset;
+		ssize_t got = write ? pwritev(disk->fd, batch, nr, off)
+				    : preadv(disk->fd, batch, nr, off);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		cursor_skip(c, (size_t)got);
+		offset += (uint64_t)got;
+		len -= (size_t)got;
+
+		if (got == 0 ||
+		    (disk->direct && !IS_ALIGNED((size_t)got, disk->block))) {
+			int ret = write ? -EIO : disk_end_of_file(disk, offset);
+
+			if (ret == 0)
+				cursor_zero(c, len);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* Moves LEN bytes from or to DISK->bounce, which starts at block OFFSET. */
+static int disk_transfer_bounce(struct disk *disk, size_t len, uint64_t offset,
+				bool write)
+{
+	struct iovec iov = { disk->bounce, len };
+	struct disk_cursor c = { &iov, 0 };
+
+	return disk_transfer(disk, &c, len, offset, write);
+}
+
+/* Moves LEN bytes of any alignment through the bounce buffer. */
+static int disk_bounce(struct disk *disk, struct disk_cursor *c, size_t len,
+		       uint64_t offset, bool write)
+{
+	while (len > 0) {
+		uint64_t start = ALIGN_DOWN(offset, disk->block);
+		size_t head = (size_t)(offset - start);
+		size_t here = MIN(len, DISK_BOUNCE_SIZE - head);
+		size_t span = ALIGN_UP(head + here, disk->block);
+		int ret = 0;
+
+		if (!write || span != here)
+			ret = disk_transfer_bounce(disk, span, start, false);
+		if (ret < 0)
+			return ret;
+		if (write) {
+			cursor_get(c, disk->bounce + head, here);
+			ret = disk_transfer_bounce(disk, span, start, true);
+		} else {
+			cursor_put(c, disk->bounce + head, here);
+		}
+		if (ret < 0)
+			return ret;
+		offset += here;
+		len -= here;
+	}
+	return 0;
+}
+
+static int disk_move(struct disk *disk, const struct iovec *iov,
+		     unsigned int nr, uint64_t offset, bool write)
+{
+	struct disk_cursor c = { iov, 0 };
+	bool aligned = IS_ALIGNED(offset, disk->block);
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		uintptr_t base = (uintptr_t)iov[i].iov_base;
+
+		len += iov[i].iov_len;
+		if (iov[i].iov_len > 0 && !IS_ALIGNED(base, disk->mem_align))
+			aligned = false;
+		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
+			aligned = false;
+	}
+	if (disk->direct && !aligned)
+		return disk_bounce(disk, &c, len, offset, write);
+	return disk_transfer(disk, &c, len, offset, write);
+}
+
+int disk_read(struct disk *disk, const struct iovec *iov, unsigned int nr,
+	      uint64_t offset)
+{
+	return disk_move(disk, iov, nr, offset, false);
+}
+
+int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
+	       uint64_t offset)
+{
+	if (disk->read_only)
+		return -EROFS;
+	return disk_move(disk, iov, nr, offset, true);
+}
+
+int disk_flush(struct disk *disk)
+{
+	int ret;
+
+	do {
+		ret = fdatasync(disk->fd);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : 0;
+}
+
+uint64_t disk_sectors(const struct disk *disk)
+{
+	return disk->size / SECTOR_SIZE;
+}
+
+bool disk_read_only(const struct disk *disk)
+{
+	return disk->read_only;
+}
+
+uint32_t disk_block_size(const struct disk *disk)
+{
+	return disk->block;
+}
+
+void disk_id(const struct disk *disk, char id[DISK_ID_BYTES])
+{
+	memcpy(id, disk->id, DISK_ID_BYTES);
+}
+
+/* What O_DIRECT asks of offsets, lengths and memory.  Linux tells since 6.1;
+ * before that, a page satisfies every device with blocks of up to a page.
+ */
+static int disk_direct_align(struct disk *disk)
+{
+	struct statx sx;
+
+	disk->block = PAGE_SIZE;
+	disk->mem_align = PAGE_SIZE;
+#ifdef STATX_DIOALIGN
+	if (statx(disk->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN)) {
+		disk->block = MAX(sx.stx_dio_offset_align, SECTOR_SIZE);
+		disk->mem_align = sx.stx_dio_mem_align;
+		if (sx.stx_dio_offset_align == 0)
+			return -EINVAL;
+	}
+#endif
+	if (disk->block > DISK_BOUNCE_SIZE || disk->mem_align > KIB(64))
+		return -EINVAL;
+
+	disk->bounce = aligned_alloc(MAX(disk->mem_align, PAGE_SIZE),
+				     DISK_BOUNCE_SIZE);
+	return disk->bounce ? 0 : -ENOMEM;
+}
+
+/* Device and inode number: twenty characters, without a NUL.  High bits of
+ * large inode numbers are folded in rather than lost.
+ */
+static void disk_make_id(struct disk *disk, const struct stat *st)
+{
+	dev_t dev = S_ISBLK(st->st_mode) ? st->st_rdev : st->st_dev;
+	uint64_t ino = S_ISBLK(st->st_mode) ? 0 : st->st_ino;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%03x%05x%012llx", major(dev) & 0xfff,
+		 minor(dev) & 0xfffff,
+		 (unsigned long long)((ino ^ ino >> 48) & 0xffffffffffff));
+	memcpy(disk->id, text, DISK_ID_BYTES);
+}
+
+static int disk_lock(const struct disk *disk)
+{
+	struct flock lock = {
+		.l_type = disk->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* All that is learnt of an image once it is open. */
+static int disk_examine(struct disk *disk)
+{
+	struct stat st;
+	off_t end;
+	int ret;
+
+	if (fstat(disk->fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTSUP;
+	ret = disk_lock(disk);
+	if (ret < 0)
+		return ret;
+
+	disk->block = SECTOR_SIZE;
+	disk->mem_align = 1;
+	if (disk->direct) {
+		ret = disk_direct_align(disk);
+		if (ret < 0)
+			return ret;
+	}
+	end = lseek(disk->fd, 0, SEEK_END); /* of block devices as well */
+	if (end < 0)
+		return -errno;
+	disk->size = ALIGN_DOWN((uint64_t)end, (uint64_t)disk->block);
+	disk_make_id(disk, &st);
+	return 0;
+}
+
+int disk_open(const char *path, bool read_only, bool direct,
+	      struct disk **owned)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+	int ret;
+
+	if (!disk)
+		return -ENOMEM;
+	disk->read_only = read_only;
+	disk->direct = direct;
+
+	/* O_NONBLOCK: a FIFO is refused, not waited for.  Neither files nor
+	 * block devices heed it.
+	 */
+	disk->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+				      O_NOCTTY | O_NONBLOCK |
+				      (direct ? O_DIRECT : 0));
+	if (disk->fd < 0) {
+		ret = -errno;
+		goto err_free;
+	}
+	ret = disk_examine(disk);
+	if (ret < 0)
+		goto err_close;
+	*owned = disk;
+	return 0;
+
+err_close:
+	free(disk->bounce);
+	close(disk->fd);
+err_free:
+	free(disk);
+	return ret;
+}
+
+void disk_close(struct disk *disk)
+{
+	close(disk->fd);
+	free(disk->bounce);
+	free(disk);
+}
