@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * config.h - what the operator asked for: `mote run`'s options as a struct
+ *
+ * Pure: words in, values or a refusal out; nothing is opened here.
+ */
+#ifndef MOTE_VMM_CONFIG_H
+#define MOTE_VMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+#define CONFIG_MAX_DISKS  14
+#define CONFIG_MAX_VCPUS  64
+#define CONFIG_MIN_MEMORY MIB(16)
+#define CONFIG_MAX_MEMORY GIB(512)
+
+struct disk_config {
+	char *path; /* points into argv, cut at the first comma */
+	bool read_only;
+	bool direct;
+};
+
+struct vm_config {
+	const char *kernel;  /* never NULL */
+	const char *initrd;  /* or NULL */
+	const char *cmdline; /* the operator's words, or "" */
+	unsigned int nr_vcpus;
+	uint64_t memory; /* bytes, page aligned */
+	struct disk_config disk[CONFIG_MAX_DISKS];
+	unsigned int nr_disks;
+	uint64_t timeout_ns; /* 0: none */
+	bool early_serial;
+	bool timing;
+	bool copy;
+	bool verbose;
+	bool allow_slow;
+};
+
+enum config_result { CONFIG_OK, CONFIG_HELP, CONFIG_REFUSED };
+
+/* Reads the words after `mote run`.  CONFIG_REFUSED: TEXT is the one line that
+ * names the option and the remedy.  CONFIG points into ARGV.
+ */
+enum config_result config_parse(struct vm_config *config, int argc, char **argv,
+				char *text, size_t len);
+
+/* A size such as 512, 512M, 2G (a bare number is MiB).  False when it is not
+ * one or does not fit 64 bits.
+ */
+bool config_parse_size(const char *word, uint64_t *bytes);
+
+/* The whole kernel command line: our defaults, unless the operator's words
+ * speak of the same thing, and then the words.  False when LEN is too small.
+ */
+bool config_cmdline(const struct vm_config *config, char *buf, size_t len);
+
+/* Whether WORD is one of the space-separated words of CMDLINE; WORD may end in
+ * '=' to match any value.
+ */
+bool config_cmdline_has(const char *cmdline, const char *word);
+
+extern const char config_help[];
+
+#endif

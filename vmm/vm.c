@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vm.c - the virtual machine: KVM set-up, parking, ending
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <linux/kvm.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+#include "boot/layout.h"
+#include "vmm/vm.h"
+
+/* Fills ERR from errno and returns -errno. */
+static int vm_failed(struct kvm_error *err, const char *what)
+{
+	int ret = -errno;
+
+	snprintf(err->text, sizeof(err->text), "%s: %s", what, log_errno(ret));
+	return ret;
+}
+
+/* RAM below and above the hole. */
+static int vm_map_memory(struct vm *vm, uint64_t size, struct kvm_error *err)
+{
+	uint64_t low = MIN(size, LAYOUT_HOLE_START);
+	int ret = gmem_map(&vm->mem, 0, low);
+
+	if (ret == 0 && size > low)
+		ret = gmem_map(&vm->mem, LAYOUT_HOLE_END, size - low);
+	if (ret < 0) {
+		errno = -ret;
+		return vm_failed(err, "address space for guest memory");
+	}
+	return 0;
+}
+
+static int vm_set_slots(struct vm *vm, struct kvm_error *err)
+{
+	for (unsigned int i = 0; i < vm->mem.nr_regions; i++) {
+		const struct gmem_region *r = &vm->mem.region[i];
+		struct kvm_userspace_memory_region slot = {
+			.slot = i,
+			.guest_phys_addr = r->gpa,
+			.memory_size = r->size,
+			.userspace_addr = (uintptr_t)r->hva,
+		};
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
+			return vm_failed(err, "KVM_SET_USER_MEMORY_REGION");
+	}
+	return 0;
+}
+
+/* Optional: each makes a report better where it is there. */
+static void vm_enable_caps(struct vm *vm)
+{
+	static const uint32_t caps[] = {
+		/* The instruction's bytes come with an emulation failure. */
+		KVM_CAP_EXIT_ON_EMULATION_FAILURE,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
+		struct kvm_enable_cap cap = { .cap = caps[i], .args = { 1 } };
+
+		ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	}
+}
+
+/* In this order: vm.h says why. */
+static int vm_set_up(struct vm *vm, unsigned int nr_vcpus,
+		     struct kvm_error *err)
+{
+	int ret = vm_set_slots(vm, err);
+
+	if (ret < 0)
+		return ret;
+	/* Three pages that VT-x needs for real mode.  Its identity map is at
+	 * LAYOUT_IDENTITY_MAP unless told otherwise.
+	 */
+	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_KVM_TSS) < 0)
+		return vm_failed(err, "KVM_SET_TSS_ADDR");
+	vm_enable_caps(vm);
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return vm_failed(err, "KVM_CREATE_IRQCHIP");
+	for (unsigned int i = 0; i < nr_vcpus; i++) {
+		ret = vcpu_create(&vm->vcpu[i], vm, i);
+		if (ret < 0) {
+			errno = -ret;
+			return vm_failed(err, "KVM_CREATE_VCPU");
+		}
+		vm->nr_vcpus++;
+	}
+	return 0;
+}
+
+/* The loop has been woken because the machine is over. */
+static void vm_end_ready(struct loop_source *source, uint32_t events)
+{
+	struct vm *vm = container_of(source, struct vm, end_event);
+
+	(void)events;
+	loop_stop(vm->loop);
+}
+
+static int vm_init_end_event(struct vm *vm, struct kvm_error *err)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int ret;
+
+	vm->end_event.ready = vm_end_ready;
+	if (fd < 0)
+		return vm_failed(err, "eventfd");
+	ret = loop_add(vm->loop, &vm->end_event, fd, EPOLLIN);
+	if (ret < 0) {
+		errno = -ret;
+		ret = vm_failed(err, "epoll_ctl");
+		close(fd);
+	}
+	return ret;
+}
+
+int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
+	    struct kvm_error *err)
+{
+	int ret;
+
+	*vm = (struct vm){
+		.fd = -1,
+		.kvm_fd = -1,
+		.loop = loop,
+		.park_lock = PTHREAD_MUTEX_INITIALIZER,
+		.parked = PTHREAD_COND_INITIALIZER,
+		.resumed = PTHREAD_COND_INITIALIZER,
+	};
+	ret = vm_init_end_event(vm, err);
+	if (ret < 0)
+		return ret;
+	ret = vm_map_memory(vm, memory, err);
+	if (ret < 0) {
+		gmem_fini(&vm->mem);
+		close(vm->end_event.fd);
+		loop_remove(loop, &vm->end_event);
+	}
+	return ret;
+}
+
+int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
+	      struct kvm_error *err)
+{
+	vm->kvm_fd = kvm_fd;
+	vm->vcpu = calloc(nr_vcpus, sizeof(*vm->vcpu));
+	if (!vm->vcpu)
+		return vm_failed(err, "memory for vCPUs");
+	vm->fd = kvm_create_vm(kvm_fd, err);
+	if (vm->fd < 0)
+		return vm->fd;
+	/* What a failure leaves open goes with the process, which ends then. */
+	return vm_set_up(vm, nr_vcpus, err);
+}
+
+/* Raises an edge: the irqchip latches it if the guest is busy with an earlier
+ * one.  KVM_IRQ_LINE rather than an irqfd, whose IOAPIC delivery goes through a
+ * kernel worker thread and arrives later.
+ */
+static void vm_irq_pulse(struct irq_line *line)
+{
+	struct vm_irq *irq = container_of(line, struct vm_irq, line);
+	struct kvm_irq_level level = { .irq = irq->gsi, .level = 1 };
+
+	/* Cannot fail: the GSI is one of the irqchip's. */
+	ioctl(irq->vm->fd, KVM_IRQ_LINE, &level);
+	level.level = 0;
+	ioctl(irq->vm->fd, KVM_IRQ_LINE, &level);
+}
+
+void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi)
+{
+	irq->line.pulse = vm_irq_pulse;
+	irq->vm = vm;
+	irq->gsi = gsi;
+}
+
+int vm_add_ioeventfd(struct vm *vm, uint64_t addr, uint32_t value, int event_fd)
+{
+	struct kvm_ioeventfd io = {
+		.datamatch = value,
+		.addr = addr,
+		.len = sizeof(value),
+		.fd = event_fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return ioctl(vm->fd, KVM_IOEVENTFD, &io) < 0 ? -errno : 0;
+}
+
+static void kick_handler(int sig)
+{
+	(void)sig;
+}
+
+int vm_start(struct vm *vm)
+{
+	/* Without SA_RESTART: KVM_RUN returns EINTR. */
+	struct sigaction kick = { .sa_handler = kick_handler };
+
+	sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		int ret = vcpu_start(&vm->vcpu[i]);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void vm_park(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->park_lock);
+	vm->parking = true;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i]);
+	while (vm->nr_parked < vm->nr_vcpus)
+		pthread_cond_wait(&vm->parked, &vm->park_lock);
+	pthread_mutex_unlock(&vm->park_lock);
+}
+
+void vm_unpark(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->park_lock);
+	vm->parking = false;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpu[i].park_requested = false;
+	pthread_cond_broadcast(&vm->resumed);
+	pthread_mutex_unlock(&vm->park_lock);
+}
+
+void vm_wait_unparked(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->park_lock);
+	vm->nr_parked++;
+	pthread_cond_signal(&vm->parked);
+	/* Nobody runs again once the machine is over. */
+	while (vm->parking || vm_ended(vm))
+		pthread_cond_wait(&vm->resumed, &vm->park_lock);
+	vm->nr_parked--;
+	pthread_mutex_unlock(&vm->park_lock);
+}
+
+void vm_end(struct vm *vm, enum vm_end_kind kind, const char *fmt, ...)
+{
+	int none = VM_END_NONE;
+	uint64_t one = 1;
+	char text[sizeof(vm->end_text)] = "";
+
+	if (fmt) {
+		va_list args;
+
+		va_start(args, fmt);
+		vsnprintf(text, sizeof(text), fmt, args);
+		va_end(args);
+	}
+	if (!atomic_compare_exchange_strong(&vm->end_kind, &none, (int)kind))
+		return;
+	memcpy(vm->end_text, text, sizeof(text));
+	/* The loop reads end_text after this wakes it. */
+	if (write(vm->end_event.fd, &one, sizeof(one)) < 0)
+		log_error("eventfd: %s", log_errno(errno));
+}
