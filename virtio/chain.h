@@ -10,12 +10,14 @@
 #ifndef MOTE_VIRTIO_CHAIN_H
 #define MOTE_VIRTIO_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <sys/uio.h>
 
-#define CHAIN_MAX_SEGMENTS 256 /* no chain is longer than its queue, §2.7.5.3.1 */
+#define CHAIN_MAX_SEGMENTS                                                     \
+	256 /* no chain is longer than its queue, §2.7.5.3.1 */
 
 struct chain {
 	uint16_t head; /* index of the first descriptor */
@@ -24,11 +26,19 @@ struct chain {
 	/* Readable segments first.  A segment's bytes may change at any time. */
 	struct iovec seg[CHAIN_MAX_SEGMENTS];
 
-	/* The cursors: next segment and offset in it, and bytes left. */
+	/* The cursors: next segment (an index into seg[]) and offset in it, and
+	 * bytes left.
+	 */
 	uint16_t read_seg, write_seg;
 	size_t read_off, write_off;
 	uint64_t read_left, write_left;
 };
+
+/* For virtq_pop(): an empty chain, and one more segment of it.  LEN is not 0,
+ * readable segments come first, at most CHAIN_MAX_SEGMENTS.
+ */
+void chain_init(struct chain *c, uint16_t head);
+void chain_add(struct chain *c, void *hva, size_t len, bool writable);
 
 /* Bytes not yet read, and not yet written. */
 static inline uint64_t chain_readable(const struct chain *c)

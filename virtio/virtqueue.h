@@ -11,13 +11,15 @@
 #ifndef MOTE_VIRTIO_VIRTQUEUE_H
 #define MOTE_VIRTIO_VIRTQUEUE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/gmem.h"
 #include "virtio/chain.h"
 
-#define VIRTQ_MAX_SIZE 256
+#define VIRTQ_MAX_SIZE	256
+#define VIRTQ_NO_BUDGET UINT_MAX
 
 /* What the driver wrote to the queue's registers (§4.2.2). */
 struct virtq_config {
@@ -38,24 +40,32 @@ struct virtqueue {
 	uint16_t next_avail; /* free running (§2.7.6) */
 	uint16_t next_used;
 	uint16_t notified_used; /* next_used when we last decided to notify */
+	/* Chains that virtq_pop() still gives out before it says that the ring
+	 * is empty; VIRTQ_NO_BUDGET outside virtio_run_queue_locked().
+	 */
+	unsigned int budget;
 	unsigned int nr_in_flight;
 	uint64_t in_flight[VIRTQ_MAX_SIZE / 64]; /* heads popped, not pushed */
 };
 
 /* Freezes CONFIG and makes the queue live.  MAX is QueueNumMax; FEATURES is
  * what was negotiated.  -EINVAL for a size or an alignment that §2.7 forbids,
- * -EFAULT when a part is not in guest memory; the queue then stays as it was.
+ * -EFAULT when a part is not in guest memory, -EBUSY when it is live already;
+ * the queue then stays as it was.
  */
 int virtq_enable(struct virtqueue *vq, struct guest_memory *gm,
 		 const struct virtq_config *config, uint16_t max,
 		 uint64_t features);
 
-/* The queue is not looked at any more; in-flight chains are forgotten. */
+/* The queue is not looked at any more; in-flight chains are forgotten.  While a
+ * queue is not live, every function below finds it empty and does nothing.
+ */
 void virtq_disable(struct virtqueue *vq);
 
 /* Takes the next available chain, copied and checked, into CHAIN.  1 when there
  * was one, 0 when the ring is empty (the driver will then notify us of the next
- * one), -EBADMSG or -EFAULT when the ring or the chain is malformed.
+ * one) or the budget is used up (the caller of the device goes on later),
+ * -EBADMSG or -EFAULT when the ring or the chain is malformed.
  */
 int virtq_pop(struct virtqueue *vq, struct chain *chain);
 
@@ -63,7 +73,8 @@ int virtq_pop(struct virtqueue *vq, struct chain *chain);
 void virtq_unpop(struct virtqueue *vq, const struct chain *chain);
 
 /* Returns CHAIN to the driver; LEN bytes from the start of its device-writable
- * part have been written (§2.7.8.2).  0, or -EFAULT.
+ * part have been written (§2.7.8.2).  0, or -EFAULT.  A chain that is not in
+ * flight (its queue was disabled in between) is dropped.
  */
 int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len);
 
