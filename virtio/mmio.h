@@ -20,6 +20,7 @@ struct virtio_mmio {
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
 	struct virtq_config queue[VIRTIO_MAX_QUEUES]; /* as written */
+	struct counter refused; /* writes that came in the wrong state */
 };
 
 /* Puts VDEV behind a window; the caller adds mmio->target to its bus. */

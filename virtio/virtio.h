@@ -18,6 +18,12 @@
  * and touches nothing else; the generic code alone sets DEVICE_NEEDS_RESET and
  * sends the configuration change notification (§2.1.2).  From then on the
  * device's queues are not looked at until the driver resets it.
+ *
+ * Fairness.  A driver that adds chains as fast as the device uses them does not
+ * hold the loop: within one queue_notify, virtq_pop() gives out at most as many
+ * chains of a queue as the queue has entries, then 0.  The generic code rings
+ * that queue's doorbell again, so that the rest waits its turn behind the other
+ * sources.  A device simply pops until it gets 0.
  */
 #ifndef MOTE_VIRTIO_VIRTIO_H
 #define MOTE_VIRTIO_VIRTIO_H
@@ -53,10 +59,12 @@ struct virtio_device_ops {
 	uint32_t device_id;	/* VIRTIO_ID_*, §5 */
 	uint64_t features;	/* offered besides the transport's own */
 	unsigned int nr_queues; /* at most VIRTIO_MAX_QUEUES */
-	uint16_t queue_size;	/* QueueNumMax: a power of two, <= VIRTQ_MAX_SIZE */
-	size_t config_size;	/* bytes of configuration space */
+	uint16_t queue_size; /* QueueNumMax: a power of two, <= VIRTQ_MAX_SIZE */
+	size_t config_size;  /* bytes of configuration space */
 
-	/* DRIVER_OK was set; vdev->driver_features are final.  Optional. */
+	/* DRIVER_OK was set; vdev->driver_features are final.  The doorbells of
+	 * all live queues ring after this.  Optional.
+	 */
 	void (*activate)(struct virtio_device *vdev);
 	/* The driver wrote 0 to Status: forget everything it said.  On return
 	 * nothing of the device touches guest memory (§2.4.1).  Optional.
@@ -91,10 +99,11 @@ struct virtio_device {
 	struct virtio_env env;
 	uint64_t features; /* offered: the device's and the transport's */
 
-	pthread_mutex_t lock; /* everything below, except: */
+	pthread_mutex_t lock;		   /* everything below, except: */
 	_Atomic uint32_t interrupt_status; /* set by the loop, acked by vCPUs */
 	uint64_t driver_features;
-	uint8_t status; /* §2.1 */
+	bool features_beyond; /* the driver wants a feature above bit 63 */
+	uint8_t status;	      /* §2.1 */
 	uint32_t config_generation;
 	struct virtqueue vq[VIRTIO_MAX_QUEUES];
 
@@ -112,7 +121,9 @@ void virtio_device_init(struct virtio_device *vdev,
 			const struct virtio_device_ops *ops,
 			const struct virtio_env *env, uint64_t features);
 
-/* Makes an eventfd for each queue and puts them into the loop.  -errno. */
+/* Makes an eventfd for each queue and puts them into the loop.  -errno, and
+ * then nothing is left behind.
+ */
 int virtio_device_start(struct virtio_device *vdev);
 
 /* Takes the device off the loop and destroys it. */
@@ -123,12 +134,18 @@ void virtio_device_destroy(struct virtio_device *vdev);
  */
 void virtio_set_status_locked(struct virtio_device *vdev, uint8_t status);
 
+/* One word of DriverFeatures (§2.2); WORD may be any value.  Ignored once
+ * FEATURES_OK is set.  Lock held.
+ */
+void virtio_set_features_locked(struct virtio_device *vdev, uint32_t word,
+				uint32_t bits);
+
 /* A doorbell of queue Q rang (Q may be any value).  Loop; takes the lock. */
 void virtio_doorbell(struct virtio_device *vdev, unsigned int q);
 
 /* Runs queue_notify for queue Q if DRIVER_OK is set and the queue is live, and
  * sends the used buffer notification that is due.  For back ends that have
- * become ready.  Loop, lock held.
+ * become ready; not from within an op.  Loop, lock held.
  */
 void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q);
 

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * device.c - what all virtio devices share (virtio 1.2 §2, §3)
+ *
+ * Theory of operation.  Status is a small state machine: a bit may be set once
+ * the bits it needs are set, no bit is cleared but by writing 0, and what a
+ * driver asks for out of turn is ignored, so that it finds out when it reads
+ * Status back (§3.1.1).  The queues are looked at only between DRIVER_OK and
+ * the next reset, FAILED or error.
+ *
+ * A doorbell is an eventfd.  KVM writes it when the guest writes QueueNotify;
+ * this file writes it too, when DRIVER_OK is set (chains may have been waiting
+ * for it) and when a queue has used up its budget.  That the doorbell is the
+ * only way in, keeps every queue on the loop.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "virtio/virtio.h"
+
+/* virtio 1.2 §2.7 and §6: what every device offers.  RING_RESET, IN_ORDER,
+ * RING_PACKED, NOTIFICATION_DATA, ACCESS_PLATFORM and the rest are not built.
+ */
+#define TRANSPORT_FEATURES                                                     \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |    \
+	 1ull << VIRTIO_RING_F_EVENT_IDX)
+
+#define S_ACK	      VIRTIO_CONFIG_S_ACKNOWLEDGE
+#define S_DRIVER      VIRTIO_CONFIG_S_DRIVER
+#define S_FEATURES_OK VIRTIO_CONFIG_S_FEATURES_OK
+#define S_DRIVER_OK   VIRTIO_CONFIG_S_DRIVER_OK
+#define S_FAILED      VIRTIO_CONFIG_S_FAILED
+#define S_NEEDS_RESET VIRTIO_CONFIG_S_NEEDS_RESET
+
+/* The driver's bits of Status and what each needs (§3.1.1), in the order in
+ * which one write that sets several takes effect.
+ */
+static const struct {
+	uint8_t bit, needs;
+} status_table[] = {
+	{ S_FAILED, 0 },
+	{ S_ACK, 0 },
+	{ S_DRIVER, S_ACK },
+	{ S_FEATURES_OK, S_ACK | S_DRIVER },
+	{ S_DRIVER_OK, S_ACK | S_DRIVER | S_FEATURES_OK },
+};
+
+#define DRIVER_BITS (S_FAILED | S_ACK | S_DRIVER | S_FEATURES_OK | S_DRIVER_OK)
+
+/* base/irq.h: the state first, then the edge that announces it. */
+static void virtio_interrupt(struct virtio_device *vdev, uint32_t cause)
+{
+	vdev->interrupt_status |= cause;
+	counter_add(&vdev->interrupts, 1);
+	irq_pulse(vdev->env.irq);
+}
+
+/* virtio 1.2 §2.1.2: the one place where a device gives up on its driver. */
+static void virtio_needs_reset(struct virtio_device *vdev, unsigned int q,
+			       int err)
+{
+	vdev->status |= S_NEEDS_RESET;
+	counter_add(&vdev->resets_needed, 1);
+	log_guest(
+		"%s: queue %u is malformed (%s), the device waits for a reset",
+		vdev->ops->name, q, log_errno(err));
+	if (vdev->status & S_DRIVER_OK)
+		virtio_interrupt(vdev, VIRTIO_MMIO_INT_CONFIG);
+}
+
+static bool virtio_running(const struct virtio_device *vdev)
+{
+	return (vdev->status & (S_DRIVER_OK | S_NEEDS_RESET | S_FAILED)) ==
+	       S_DRIVER_OK;
+}
+
+/* Rings the doorbell of queue Q from inside.  Any thread. */
+static void virtio_ring_doorbell(struct virtio_device *vdev, unsigned int q)
+{
+	const uint64_t one = 1;
+	int fd = vdev->doorbell[q].fd;
+
+	/* EAGAIN: 2^64 - 2 rings are waiting, which will do. */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void doorbell_ready(struct loop_source *source, uint32_t events)
+{
+	struct virtio_doorbell *bell =
+		container_of(source, struct virtio_doorbell, source);
+
+	(void)events;
+	virtio_doorbell(bell->vdev, bell->q);
+}
+
+void virtio_device_init(struct virtio_device *vdev,
+			const struct virtio_device_ops *ops,
+			const struct virtio_env *env, uint64_t features)
+{
+	assert(ops->nr_queues <= VIRTIO_MAX_QUEUES);
+	assert(ops->queue_size > 0 && ops->queue_size <= VIRTQ_MAX_SIZE &&
+	       (ops->queue_size & (ops->queue_size - 1)) == 0);
+	assert((features & ~ops->features) == 0);
+	vdev->ops = ops;
+	vdev->env = *env;
+	vdev->features = features | TRANSPORT_FEATURES;
+	pthread_mutex_init(&vdev->lock, NULL);
+	for (unsigned int q = 0; q < VIRTIO_MAX_QUEUES; q++) {
+		vdev->doorbell[q] = (struct virtio_doorbell){
+			.source = { .ready = doorbell_ready, .fd = -1 },
+			.vdev = vdev,
+			.q = q,
+			.fd = -1,
+		};
+	}
+}
+
+static void virtio_device_stop(struct virtio_device *vdev)
+{
+	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		struct virtio_doorbell *bell = &vdev->doorbell[q];
+
+		loop_remove(vdev->env.loop, &bell->source);
+		if (bell->fd >= 0)
+			close(bell->fd);
+		bell->fd = -1;
+	}
+}
+
+int virtio_device_start(struct virtio_device *vdev)
+{
+	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		struct virtio_doorbell *bell = &vdev->doorbell[q];
+		int ret;
+
+		bell->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		ret = bell->fd < 0 ? -errno
+				   : loop_add(vdev->env.loop, &bell->source,
+					      bell->fd, EPOLLIN);
+		if (ret < 0) {
+			virtio_device_stop(vdev);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void virtio_device_destroy(struct virtio_device *vdev)
+{
+	virtio_device_stop(vdev);
+	pthread_mutex_destroy(&vdev->lock);
+	vdev->ops->destroy(vdev);
+}
+
+void virtio_set_features_locked(struct virtio_device *vdev, uint32_t word,
+				uint32_t bits)
+{
+	unsigned int shift = 32 * (word & 1);
+
+	/* virtio 1.2 §3.1.1: final once FEATURES_OK is set */
+	if (vdev->status & S_FEATURES_OK)
+		return;
+	if (word > 1) {
+		vdev->features_beyond |= bits != 0;
+		return;
+	}
+	vdev->driver_features &= ~((uint64_t)UINT32_MAX << shift);
+	vdev->driver_features |= (uint64_t)bits << shift;
+}
+
+/* virtio 1.2 §2.2.2, §6.2: a subset of what was offered, with VERSION_1 */
+static bool virtio_features_ok(const struct virtio_device *vdev)
+{
+	return !vdev->features_beyond &&
+	       (vdev->driver_features & ~vdev->features) == 0 &&
+	       virtio_has_feature(vdev, VIRTIO_F_VERSION_1);
+}
+
+/* virtio 1.2 §2.4.1, §4.2.2.1: back to the state after creation */
+static void virtio_reset(struct virtio_device *vdev)
+{
+	if (vdev->ops->reset)
+		vdev->ops->reset(vdev);
+	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++)
+		virtq_disable(&vdev->vq[q]);
+	vdev->interrupt_status = 0;
+	vdev->driver_features = 0;
+	vdev->features_beyond = false;
+	vdev->status = 0;
+}
+
+static void virtio_activate(struct virtio_device *vdev)
+{
+	if (vdev->ops->activate)
+		vdev->ops->activate(vdev);
+	/* virtio 1.2 §2.1.2: what was made available early is served now */
+	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		if (vdev->vq[q].live)
+			virtio_ring_doorbell(vdev, q);
+	}
+}
+
+void virtio_set_status_locked(struct virtio_device *vdev, uint8_t status)
+{
+	if (status == 0) {
+		virtio_reset(vdev);
+		return;
+	}
+	/* virtio 1.2 §2.1.1: the driver does not clear bits.  NEEDS_RESET is
+	 * not the driver's, and bits that are not defined stay clear.
+	 */
+	if (vdev->status & DRIVER_BITS & ~status)
+		return;
+	for (unsigned int i = 0; i < ARRAY_SIZE(status_table); i++) {
+		uint8_t bit = status_table[i].bit;
+		uint8_t needs = status_table[i].needs;
+
+		if (!(status & bit) || vdev->status & bit)
+			continue;
+		/* virtio 1.2 §3.1.1: after FAILED the driver starts over */
+		if ((vdev->status & needs) != needs || vdev->status & S_FAILED)
+			continue;
+		if (bit == S_FEATURES_OK && !virtio_features_ok(vdev))
+			continue;
+		vdev->status |= bit;
+		if (bit == S_DRIVER_OK)
+			virtio_activate(vdev);
+	}
+}
+
+/* What a run of the device leaves to be done for queue Q. */
+static void virtio_finish_queue(struct virtio_device *vdev, unsigned int q)
+{
+	struct virtqueue *vq = &vdev->vq[q];
+
+	/* Not armed for a notification: the rest must be looked at again. */
+	if (vq->budget == 0)
+		virtio_ring_doorbell(vdev, q);
+	vq->budget = VIRTQ_NO_BUDGET;
+}
+
+void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
+{
+	bool notify = false;
+	int ret;
+
+	/* virtio 1.2 §2.1.2: nothing is consumed before DRIVER_OK; §4.2.2.1:
+	 * nor while QueueReady is 0
+	 */
+	if (!virtio_running(vdev) || q >= vdev->ops->nr_queues ||
+	    !vdev->vq[q].live)
+		return;
+	/* A device may take from other queues of its own, too. */
+	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++)
+		vdev->vq[i].budget = vdev->vq[i].size;
+	ret = vdev->ops->queue_notify(vdev, q);
+	if (ret < 0) {
+		virtio_needs_reset(vdev, q, ret);
+		return;
+	}
+	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++) {
+		virtio_finish_queue(vdev, i);
+		notify |= virtq_should_notify(&vdev->vq[i]);
+	}
+	if (notify)
+		virtio_interrupt(vdev, VIRTIO_MMIO_INT_VRING);
+}
+
+void virtio_doorbell(struct virtio_device *vdev, unsigned int q)
+{
+	uint64_t rings;
+
+	if (q >= vdev->ops->nr_queues)
+		return;
+	/* Drained first: a ring that comes after this wakes the loop again.
+	 * EAGAIN when it was not the eventfd that brought us here.
+	 */
+	if (vdev->doorbell[q].fd >= 0 &&
+	    read(vdev->doorbell[q].fd, &rings, sizeof(rings)) < 0)
+		rings = 0;
+	pthread_mutex_lock(&vdev->lock);
+	counter_add(&vdev->doorbells, 1);
+	if (virtio_running(vdev))
+		histogram_add(&vdev->queue_depth, virtq_depth(&vdev->vq[q]));
+	virtio_run_queue_locked(vdev, q);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
+void virtio_config_changed_locked(struct virtio_device *vdev)
+{
+	/* virtio 1.2 §4.2.2.1: changes whenever the driver could see half */
+	vdev->config_generation++;
+	if (vdev->status & S_DRIVER_OK)
+		virtio_interrupt(vdev, VIRTIO_MMIO_INT_CONFIG);
+}
