@@ -27,51 +27,59 @@
  */
 #define FALLBACK_VCPUS 4
 
-#define CAP(cap, required, purpose)                                            \
+/* Everything that software alone decides has been there since these. */
+#define OLD_KERNEL "Linux 4.11 or later on the host"
+#define NEW_KERNEL "Linux 6.0 or later on the host"
+
+#define REQUIRED(cap, purpose)                                                 \
 	{                                                                      \
-		KVM_CAP_##cap, #cap, purpose, required                         \
+		KVM_CAP_##cap, #cap, purpose, OLD_KERNEL, true                 \
+	}
+#define OPTIONAL(cap, purpose)                                                 \
+	{                                                                      \
+		KVM_CAP_##cap, #cap, purpose, NEW_KERNEL, false                \
 	}
 
 /* Required is only what every KVM since Linux 4.11 has.  The rest makes
  * something better, and its absence is said where it is missed.
  */
 const struct kvm_capability kvm_capabilities[] = {
-	CAP(IRQCHIP, true, "local APICs and I/O APIC in the kernel"),
-	CAP(USER_MEMORY, true, "guest memory out of the monitor's own"),
-	CAP(SYNC_MMU, true,
-	    "files mapped into guest memory; memory handed back"),
-	CAP(NR_MEMSLOTS, true, "memory below and above the hole at 3 GiB"),
-	CAP(SET_TSS_ADDR, true, "real mode on Intel CPUs"),
-	CAP(SET_IDENTITY_MAP_ADDR, true, "guest code without paging on Intel"),
-	CAP(EXT_CPUID, true, "which CPU the guest sees"),
-	CAP(MP_STATE, true, "starting and parking secondary vCPUs"),
-	CAP(IOEVENTFD, true, "doorbells that do not stop the vCPU"),
-	CAP(IMMEDIATE_EXIT, true, "stopping a vCPU without a race"),
-	CAP(VCPU_EVENTS, false, "snapshot: pending exceptions and interrupts"),
-	CAP(DEBUGREGS, false, "snapshot: debug registers"),
-	CAP(XSAVE, false, "snapshot: vector registers"),
-	CAP(XCRS, false, "snapshot: enabled vector features"),
-	CAP(XSAVE2, false, "snapshot: vector state above 4 KiB"),
-	CAP(SREGS2, false, "snapshot: PAE page directory pointers"),
-	CAP(ADJUST_CLOCK, false, "snapshot: the paravirtual clock goes on"),
-	CAP(KVMCLOCK_CTRL, false, "no soft-lockup warning after a pause"),
-	CAP(GET_TSC_KHZ, false, "the guest need not calibrate its TSC"),
-	CAP(TSC_CONTROL, false, "restoring on a host with another TSC rate"),
-	CAP(TSC_DEADLINE_TIMER, false, "the cheapest guest timer"),
-	CAP(CLOCKSOURCE, false, "the paravirtual clock (kvmclock)"),
-	CAP(X2APIC_API, false, "more than 254 vCPUs; exact APIC snapshots"),
-	CAP(EXCEPTION_PAYLOAD, false, "snapshot: exact pending page faults"),
-	CAP(X86_TRIPLE_FAULT_EVENT, false, "snapshot: a pending triple fault"),
-	CAP(SYNC_REGS, false, "register access without system calls"),
-	CAP(READONLY_MEM, false, "guest memory that the guest cannot write"),
-	CAP(MANUAL_DIRTY_LOG_PROTECT2, false,
-	    "incremental snapshots: cheap log"),
-	CAP(DIRTY_LOG_RING, false, "incremental snapshots: cost by pages hit"),
-	CAP(INTERNAL_ERROR_DATA, false, "details of a KVM internal error"),
-	CAP(EXIT_ON_EMULATION_FAILURE, false, "which instruction KVM lacks"),
-	CAP(HALT_POLL, false, "halt polling tuned for each machine"),
-	CAP(BINARY_STATS_FD, false,
-	    "halt and page fault counts, for the tuner"),
+	REQUIRED(IRQCHIP, "local APICs and I/O APIC in the kernel"),
+	REQUIRED(USER_MEMORY, "guest memory out of the monitor's own"),
+	REQUIRED(SYNC_MMU,
+		 "files mapped into guest memory; memory handed back"),
+	REQUIRED(NR_MEMSLOTS, "memory below and above the hole at 3 GiB"),
+	REQUIRED(SET_TSS_ADDR, "real mode on Intel CPUs"),
+	REQUIRED(SET_IDENTITY_MAP_ADDR, "guest code without paging on Intel"),
+	REQUIRED(EXT_CPUID, "which CPU the guest sees"),
+	REQUIRED(MP_STATE, "starting and parking secondary vCPUs"),
+	REQUIRED(IOEVENTFD, "doorbells that do not stop the vCPU"),
+	REQUIRED(IMMEDIATE_EXIT, "stopping a vCPU without a race"),
+	OPTIONAL(VCPU_EVENTS, "snapshot: pending exceptions and interrupts"),
+	OPTIONAL(DEBUGREGS, "snapshot: debug registers"),
+	OPTIONAL(XSAVE, "snapshot: vector registers"),
+	OPTIONAL(XCRS, "snapshot: enabled vector features"),
+	OPTIONAL(XSAVE2, "snapshot: vector state above 4 KiB"),
+	OPTIONAL(SREGS2, "snapshot: PAE page directory pointers"),
+	OPTIONAL(ADJUST_CLOCK, "snapshot: the paravirtual clock goes on"),
+	OPTIONAL(KVMCLOCK_CTRL, "no soft-lockup warning after a pause"),
+	OPTIONAL(GET_TSC_KHZ, "the guest need not calibrate its TSC"),
+	{ KVM_CAP_TSC_CONTROL, "TSC_CONTROL",
+	  "restoring on a host with another TSC rate",
+	  "a host whose CPU scales the TSC for guests", false },
+	OPTIONAL(TSC_DEADLINE_TIMER, "the cheapest guest timer"),
+	OPTIONAL(CLOCKSOURCE, "the paravirtual clock (kvmclock)"),
+	OPTIONAL(X2APIC_API, "more than 254 vCPUs; exact APIC snapshots"),
+	OPTIONAL(EXCEPTION_PAYLOAD, "snapshot: exact pending page faults"),
+	OPTIONAL(X86_TRIPLE_FAULT_EVENT, "snapshot: a pending triple fault"),
+	OPTIONAL(SYNC_REGS, "register access without system calls"),
+	OPTIONAL(READONLY_MEM, "guest memory that the guest cannot write"),
+	OPTIONAL(MANUAL_DIRTY_LOG_PROTECT2, "incremental snapshots: cheap log"),
+	OPTIONAL(DIRTY_LOG_RING, "incremental snapshots: cost by pages hit"),
+	OPTIONAL(INTERNAL_ERROR_DATA, "details of a KVM internal error"),
+	OPTIONAL(EXIT_ON_EMULATION_FAILURE, "which instruction KVM lacks"),
+	OPTIONAL(HALT_POLL, "halt polling tuned for each machine"),
+	OPTIONAL(BINARY_STATS_FD, "halt and page fault counts, for the tuner"),
 };
 const size_t kvm_nr_capabilities = ARRAY_SIZE(kvm_capabilities);
 static_assert(ARRAY_SIZE(kvm_capabilities) <= KVM_MAX_CAPABILITIES,
@@ -271,10 +279,8 @@ int kvm_require(int kvm_fd, struct kvm_error *err)
 
 		if (!c->required || kvm_capability(kvm_fd, c->number))
 			continue;
-		say(err,
-		    "this KVM lacks KVM_CAP_%s (%s); mote needs Linux 4.11 "
-		    "or later on the host",
-		    c->name, c->purpose);
+		say(err, "this host's KVM lacks KVM_CAP_%s (%s); use %s",
+		    c->name, c->purpose, c->remedy);
 		return -ENOTSUP;
 	}
 	return 0;

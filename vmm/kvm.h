@@ -35,6 +35,7 @@ struct kvm_capability {
 	int number;	     /* KVM_CAP_* */
 	const char *name;    /* as in linux/kvm.h, without KVM_CAP_ */
 	const char *purpose; /* what mote does with it, in a few words */
+	const char *remedy;  /* what has it, where this host does not */
 	bool required;	     /* no machine runs without it */
 };
 

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@
 
 #include <linux/kvm.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "vmm/kvm.h"
 #include "vmm/speed.h"
@@ -199,4 +201,36 @@ int speed_probe(int kvm_fd, double *minstr_per_s)
 out:
 	probe_end(&p);
 	return ret;
+}
+
+void speed_explain(const char *module, double minstr_per_s,
+		   struct kvm_error *err)
+{
+	snprintf(err->text, sizeof(err->text),
+		 "this host's KVM (%s) interprets guest kernel code at about "
+		 "%.1f million instructions a second. Use a host with VT-x or "
+		 "AMD-V; `make demo` shows one emulated",
+		 module, minstr_per_s);
+}
+
+int speed_require(int kvm_fd, struct kvm_error *err)
+{
+	const char *module;
+	double speed = 0;
+	int ret;
+
+	if (kvm_hardware(&module))
+		return 0;
+	ret = speed_probe(kvm_fd, &speed);
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text),
+			 "cannot try guest kernel code on this host's KVM "
+			 "(%s): %s; `mote doctor` says more",
+			 module, log_errno(ret));
+		return ret;
+	}
+	if (speed >= SPEED_LINUX_MINIMUM)
+		return 0;
+	speed_explain(module, speed, err);
+	return -ENOTSUP;
 }

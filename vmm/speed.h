@@ -8,6 +8,8 @@
 #ifndef MOTE_VMM_SPEED_H
 #define MOTE_VMM_SPEED_H
 
+struct kvm_error;
+
 /* Millions of instructions a second below which a stock Linux kernel is not
  * worth starting: its boot takes about 10^9 instructions.  Interpreting hosts
  * reach one or two, CPU emulators with nested paging several tens, hardware a
@@ -21,5 +23,15 @@
  * other threads exist or after; nothing is left behind.
  */
 int speed_probe(int kvm_fd, double *minstr_per_s);
+
+/* Whether a stock Linux kernel gets anywhere on this host: 0 at once where the
+ * CPU certainly runs guest kernel code, otherwise what speed_probe() finds:
+ * -ENOTSUP when it is too slow, or its error, and ERR filled.
+ */
+int speed_require(int kvm_fd, struct kvm_error *err);
+
+/* The sentence about a host that is too slow, without a full stop. */
+void speed_explain(const char *module, double minstr_per_s,
+		   struct kvm_error *err);
 
 #endif
