@@ -102,12 +102,13 @@ static void create_vm(struct machine *m)
 		.memory_size = m->ram_size,
 		.userspace_addr = (uintptr_t)m->ram,
 	};
-	uint64_t identity = LAYOUT_IDENTITY_MAP;
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE,
+				      .args = { 1 } };
 
 	kvm(m->vm, KVM_SET_USER_MEMORY_REGION, &slot, "memory slot");
 	if (ioctl(m->vm, KVM_SET_TSS_ADDR, LAYOUT_KVM_TSS) < 0)
 		fail("KVM_SET_TSS_ADDR");
-	kvm(m->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, "identity map");
+	ioctl(m->vm, KVM_ENABLE_CAP, &cap);
 	if (ioctl(m->vm, KVM_CREATE_IRQCHIP, 0) < 0)
 		fail("KVM_CREATE_IRQCHIP");
 }
@@ -127,11 +128,12 @@ static void set_msrs(struct machine *m)
 {
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entry[1];
+		struct kvm_msr_entry entry[2];
 	} msrs = {
-		.head.nmsrs = 1,
-		/* IA32_MISC_ENABLE: fast string operations */
-		.entry[0] = { .index = 0x1a0, .data = 1 },
+		.head.nmsrs = 2,
+		/* MTRRs on, write-back; IA32_MISC_ENABLE: fast strings */
+		.entry = { { .index = 0x2ff, .data = 0x806 },
+			   { .index = 0x1a0, .data = 1 } },
 	};
 
 	kvm(m->vcpu, KVM_SET_MSRS, &msrs, "KVM_SET_MSRS");
