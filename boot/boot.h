@@ -23,7 +23,7 @@ struct boot_device {
 };
 
 struct boot_config {
-	struct guest_memory *gm; /* regions as layout.h says */
+	struct guest_memory *gm; /* regions as layout.h says; all zeros */
 	int kernel_fd;		 /* borrowed, regular file */
 	int initrd_fd;		 /* borrowed, or -1 */
 	const char *cmdline;	 /* the operator's words */

@@ -8,8 +8,10 @@
  *	0x0000_8ff0  first stack, growing down
  *	0x0000_9000  page tables: identity map of the first 4 GiB, 2 MiB pages
  *	0x0002_0000  kernel command line
- *	0x0009_fc00  end of conventional memory: MP table, then ...
- *	0x000e_0000  ... ACPI: RSDP first, the other tables after it
+ *	0x0009_fc00  end of conventional memory
+ *	0x000e_0000  ACPI: RSDP first, the other tables after it
+ *	0x000f_0000  MP table.  Its pointer is searched for here too (MP 1.4
+ *		     §4); the 1 KiB below 640 KiB holds 38 CPUs, not 64
  *	0x0010_0000  kernel; the initrd ends where low memory ends
  *	0xc000_0000  hole: boot timer page, then one page for each device
  *	0xfec0_0000  IOAPIC;  0xfee0_0000 local APIC;  0xfffb_c000 KVM's own
@@ -18,21 +20,21 @@
 #ifndef MOTE_BOOT_LAYOUT_H
 #define MOTE_BOOT_LAYOUT_H
 
-#define LAYOUT_GDT	    0x500u
-#define LAYOUT_PVH_INFO	    0x6000u
-#define LAYOUT_PVH_MODULES  0x6100u
-#define LAYOUT_PVH_MEMMAP   0x6200u
-#define LAYOUT_ZERO_PAGE    0x7000u
-#define LAYOUT_STACK_TOP    0x8ff0u
-#define LAYOUT_PAGE_TABLES  0x9000u /* PML4, PDPT, four PDs: 6 pages */
-#define LAYOUT_CMDLINE	    0x20000u
-#define LAYOUT_CMDLINE_MAX  4096u /* bytes, with the final NUL */
-#define LAYOUT_MPTABLE	    0x9fc00u
-#define LAYOUT_MPTABLE_END  0xa0000u
-#define LAYOUT_LOW_RAM_END  0x9fc00u
-#define LAYOUT_ACPI	    0xe0000u
-#define LAYOUT_ACPI_END	    0x100000u
-#define LAYOUT_KERNEL	    0x100000u
+#define LAYOUT_GDT	   0x500u
+#define LAYOUT_PVH_INFO	   0x6000u
+#define LAYOUT_PVH_MODULES 0x6100u
+#define LAYOUT_PVH_MEMMAP  0x6200u
+#define LAYOUT_ZERO_PAGE   0x7000u
+#define LAYOUT_STACK_TOP   0x8ff0u
+#define LAYOUT_PAGE_TABLES 0x9000u /* PML4, PDPT, four PDs: 6 pages */
+#define LAYOUT_CMDLINE	   0x20000u
+#define LAYOUT_CMDLINE_MAX 4096u /* bytes, with the final NUL */
+#define LAYOUT_LOW_RAM_END 0x9fc00u
+#define LAYOUT_ACPI	   0xe0000u
+#define LAYOUT_ACPI_END	   0xf0000u
+#define LAYOUT_MPTABLE	   0xf0000u
+#define LAYOUT_MPTABLE_END 0x100000u
+#define LAYOUT_KERNEL	   0x100000u
 
 #define LAYOUT_HOLE_START 0xc0000000ull
 #define LAYOUT_HOLE_END	  0x100000000ull
@@ -59,6 +61,6 @@
 #define LAYOUT_RESET_VALUE	  1
 #define LAYOUT_SLEEP_TYPE_S5	  5
 #define LAYOUT_PORT_SERIAL	  0x3f8 /* eight ports */
-#define LAYOUT_PORT_I8042	  0x60 /* data; command and status at 0x64 */
+#define LAYOUT_PORT_I8042	  0x60	/* data; command and status at 0x64 */
 
 #endif
