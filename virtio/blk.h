@@ -5,13 +5,29 @@
 #ifndef MOTE_VIRTIO_BLK_H
 #define MOTE_VIRTIO_BLK_H
 
+#include "base/telemetry.h"
 #include "virtio/disk.h"
 #include "virtio/virtio.h"
+
+/* Written by the loop, read by anyone. */
+struct virtio_blk_stats {
+	struct counter reads, writes, flushes; /* that succeeded */
+	struct counter read_bytes, write_bytes;
+	struct counter errors; /* answered with another status than OK */
+	/* Nanoseconds in the back end, failed requests too.  Making a write
+	 * stable for a driver without FLUSH is part of the write.
+	 */
+	struct histogram read_ns, write_ns, flush_ns;
+};
 
 /* A device over DISK, which it closes when it is destroyed.  *OWNED is the new
  * device.  -ENOMEM (the disk is then still the caller's).
  */
 int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
 		      struct virtio_device **owned);
+
+/* The counters of VDEV, which must be a block device; they live as long. */
+const struct virtio_blk_stats *
+virtio_blk_stats(const struct virtio_device *vdev);
 
 #endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rng.c - virtio entropy device (virtio 1.2 §5.4)
+ *
+ * One queue of device-writable buffers, filled from getrandom(2) straight in
+ * guest memory.  There is no configuration space and no state of its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <sys/random.h>
+
+#include <linux/virtio_ids.h>
+
+#include "base/util.h"
+#include "virtio/chain.h"
+#include "virtio/rng.h"
+
+#define RNG_QUEUE_SIZE 64
+
+/* Bounds one buffer, so that a large one does not hold the loop: §5.4.6.2 lets
+ * the device use less than the entire buffer, but at least one byte.
+ */
+#define RNG_MAX_FILL KIB(64)
+
+struct virtio_rng {
+	struct virtio_device vdev;
+	struct chain chain; /* the buffer being filled */
+};
+
+/* Fills LEN bytes; returns how many it could. */
+static size_t rng_get(uint8_t *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = getrandom(buf + done, len - done, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			break; /* EFAULT: the memory's backing is gone */
+		done += (size_t)got;
+	}
+	return done;
+}
+
+/* Returns the bytes written; -EBADMSG if the driver left no room for any. */
+static int rng_fill(struct chain *c)
+{
+	size_t done = 0;
+
+	while (done < RNG_MAX_FILL && chain_writable(c) > 0) {
+		struct iovec iov;
+		size_t want, got;
+
+		chain_write_iov(c, &iov, 1, RNG_MAX_FILL - done, &want);
+		got = rng_get(iov.iov_base, want);
+		done += got;
+		if (got < want)
+			break;
+	}
+	return done > 0 ? (int)done : -EBADMSG;
+}
+
+static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
+{
+	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
+	struct virtqueue *vq = &vdev->vq[q];
+	int ret;
+
+	while ((ret = virtq_pop(vq, &rng->chain)) > 0) {
+		ret = rng_fill(&rng->chain);
+		if (ret > 0)
+			ret = virtq_push(vq, &rng->chain, (uint32_t)ret);
+		if (ret < 0)
+			return ret;
+	}
+	return ret;
+}
+
+static void rng_destroy(struct virtio_device *vdev)
+{
+	free(container_of(vdev, struct virtio_rng, vdev));
+}
+
+static const struct virtio_device_ops rng_ops = {
+	.name = "rng",
+	.device_id = VIRTIO_ID_RNG,
+	.nr_queues = 1,
+	.queue_size = RNG_QUEUE_SIZE,
+	.queue_notify = rng_queue_notify,
+	.destroy = rng_destroy,
+};
+
+int virtio_rng_create(const struct virtio_env *env,
+		      struct virtio_device **owned)
+{
+	struct virtio_rng *rng = calloc(1, sizeof(*rng));
+
+	if (!rng)
+		return -ENOMEM;
+	virtio_device_init(&rng->vdev, &rng_ops, env, 0);
+	*owned = &rng->vdev;
+	return 0;
+}
