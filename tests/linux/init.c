@@ -155,11 +155,15 @@ static void open_console(void)
 	}
 }
 
-/* Sane line editing for a person: the opposite of what a script needs. */
-static void cook_console(void)
+/* Job control and line editing for a person.  A script must not have this: the
+ * console is hung up when its session ends, before init wrote the status.
+ */
+static void become_interactive(void)
 {
 	struct termios tio;
 
+	setsid();
+	ioctl(0, TIOCSCTTY, 0);
 	if (tcgetattr(0, &tio) < 0)
 		return;
 	tio.c_iflag |= ICRNL | IXON;
@@ -178,10 +182,8 @@ static int run(const char *script)
 	if (child < 0)
 		return 125;
 	if (child == 0) {
-		setsid();
-		ioctl(0, TIOCSCTTY, 0);
 		if (!script)
-			cook_console();
+			become_interactive();
 		setenv("PATH", "/bin", 1);
 		execv("/bin/busybox", (char *const *)(uintptr_t)argv);
 		_exit(127);
