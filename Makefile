@@ -24,8 +24,11 @@ SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
 PKG_BUILD := gcc libc6-dev libjansson-dev
+PKG_LINUX := qemu-system-x86 busybox-static cpio lz4 e2fsprogs python3
+PKG_BENCH := python3
+PKG_KERNEL := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags
+	     acpica-tools python3 universal-ctags man-db
 
 FLOORS	:= base virtio boot vmm
 SRC	:= $(wildcard $(FLOORS:=/*.c))
@@ -37,7 +40,7 @@ UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(B)/mote
-.PHONY: all check demo clean help fuzz format
+.PHONY: all check demo clean help fuzz bench format install guests clang-build
 .DELETE_ON_ERROR:
 
 # $(call packages,NAMES): an order-only stamp that the packages are installed.
@@ -73,7 +76,7 @@ $(B)/fz/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 	$(CLANG) $(CPPFLAGS) $(CFLAGS) $(SAN) -fsanitize=fuzzer-no-link \
 		-MMD -MP -c -o $@ $<
 
-$(B)/fz/libmote.a: $(LIBSRC:%.c=$(B)/fz/%.o)
+$(B)/fz/libmote.a: $(LIBSRC:%.c=$(B)/fz/%.o) $(UNITLIB:%.c=$(B)/fz/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -81,10 +84,57 @@ $(B)/fuzz/%: $(B)/fz/tests/fuzz/%.o $(B)/fz/libmote.a
 	@mkdir -p $(@D)
 	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ -lpthread $(LDLIBS)
 
-unit: $(UNIT)
-	@tests/run unit
+# The binary once more by clang, for its warnings.
+$(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+clang-build: $(SRC:%.c=$(B)/clang/%.o)
+
+include tests/guest/guests.mk
+
+# --- what a user calls ------------------------------------------------------
+
+demo: $(B)/mote | $(B)/.pkg-LINUX
+	@tests/demo
+
+SUITES ?= unit lint fuzz guest cli kernels linux
+check: $(B)/mote $(UNIT) $(FUZZ) guests | $(B)/.pkg-CHECK $(B)/.pkg-LINUX
+	@tests/run $(SUITES)
+
+# One suite: make check-unit, check-lint, check-linux, ...
+check-%:
+	@$(MAKE) --no-print-directory check SUITES=$*
+
+FUZZ_SECONDS ?= 600
+fuzz: $(FUZZ)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
+bench: bench-start bench-memory bench-boot
+bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
+	@tests/bench/$*
+
+guest-kernel: | $(B)/.pkg-KERNEL
+	@tests/linux/build-kernel
+
+format:
+	clang-format -i $(ALLC)
+
+install: $(B)/mote
+	install -D -m 755 -s $< $(DESTDIR)/usr/local/bin/mote
+	install -D -m 644 docs/mote.1 $(DESTDIR)/usr/local/share/man/man1/mote.1
 
 clean:
 	rm -rf $(B)
+
+help:
+	@echo 'make               build/mote'
+	@echo 'make demo          boot a stock Debian kernel and show it'
+	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
+	@echo '                   cli, kernels, linux) runs one suite'
+	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
+	@echo 'make bench         bench-start, bench-memory, bench-boot'
+	@echo 'make guest-kernel  a lean kernel for the shortest boot'
+	@echo 'make install       to /usr/local, below DESTDIR'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

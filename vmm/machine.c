@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine.c - one machine, put together
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <linux/virtio_mmio.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/rng.h"
+#include "vmm/cpuid.h"
+#include "vmm/kvm.h"
+#include "vmm/machine.h"
+#include "vmm/speed.h"
+
+/* A kernel of this size is no test program: it boots within 10^9 instructions,
+ * which an interpreting host does not do in a sensible time.
+ */
+#define REAL_KERNEL_SIZE MIB(1)
+
+/* Opens a kernel or initrd FILE, which must be a regular file. */
+static int open_image(const char *option, const char *file)
+{
+	struct stat st;
+	int fd, ret;
+
+	/* O_NONBLOCK: a FIFO must not hold us; it is refused below. */
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) {
+		ret = -errno;
+		log_error("%s %s: %s", option, file, log_errno(ret));
+		return ret;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	if (S_ISDIR(st.st_mode)) {
+		log_error("%s %s: is a directory; name the file in it", option,
+			  file);
+		return -EISDIR;
+	}
+	log_error("%s %s: not a regular file", option, file);
+	return -EINVAL;
+}
+
+/* Places VDEV in the next window and gives it a bus range. */
+static int add_device(struct machine *m, struct virtio_device *vdev)
+{
+	struct machine_device *d = &m->device[m->nr_devices];
+	int ret;
+
+	d->vdev = vdev;
+	m->nr_devices++;
+	virtio_mmio_init(&d->mmio, vdev);
+	ret = bus_add(&m->vm.mmio, d->base, VIRTIO_MMIO_WINDOW,
+		      &d->mmio.target);
+	if (ret == 0)
+		ret = virtio_device_start(vdev);
+	return ret;
+}
+
+/* What the device about to be created may use. */
+static struct virtio_env next_env(struct machine *m)
+{
+	struct machine_device *d = &m->device[m->nr_devices];
+
+	d->base = LAYOUT_VIRTIO_MMIO +
+		  (uint64_t)m->nr_devices * VIRTIO_MMIO_WINDOW;
+	vm_irq_init(&d->irq, &m->vm, LAYOUT_GSI_VIRTIO + m->nr_devices);
+	return (struct virtio_env){
+		.gm = &m->vm.mem,
+		.irq = &d->irq.line,
+		.loop = m->loop,
+	};
+}
+
+static const char *disk_remedy(int err)
+{
+	switch (err) {
+	case -EAGAIN:
+		return "another process uses it; share it read-only (,ro) or "
+		       "give each machine its own copy";
+	case -EISDIR:
+		return "is a directory; name a raw image in it";
+	case -ENOTSUP:
+		return "neither a regular file nor a block device";
+	case -EINVAL:
+		return "this file system has no direct I/O; leave out ,direct";
+	case -EROFS:
+		return "read-only file system; add ,ro";
+	default:
+		return log_errno(err);
+	}
+}
+
+static int add_disk(struct machine *m, const struct disk_config *config)
+{
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	struct disk *disk;
+	int ret = disk_open(config->path, config->read_only, config->direct,
+			    &disk);
+
+	if (ret < 0) {
+		log_error("-d %s: %s%s", config->path, disk_remedy(ret),
+			  ret == -EACCES && !config->read_only
+				  ? " for writing; perhaps add ,ro"
+				  : "");
+		return ret;
+	}
+	ret = virtio_blk_create(&env, disk, &vdev);
+	if (ret < 0) {
+		disk_close(disk);
+		return ret;
+	}
+	return add_device(m, vdev);
+}
+
+/* Console first, entropy second, then the disks in the operator's order. */
+static int add_devices(struct machine *m, struct port *console)
+{
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_console_create(&env, console, &vdev);
+
+	if (ret == 0)
+		ret = add_device(m, vdev);
+	if (ret < 0)
+		goto err;
+	env = next_env(m);
+	ret = virtio_rng_create(&env, &vdev);
+	if (ret == 0)
+		ret = add_device(m, vdev);
+	if (ret < 0)
+		goto err;
+	for (unsigned int i = 0; i < m->config->nr_disks; i++) {
+		ret = add_disk(m, &m->config->disk[i]);
+		if (ret < 0)
+			return ret; /* the disk's message stands */
+	}
+	return 0;
+
+err:
+	log_error("virtio device: %s", log_errno(ret));
+	return ret;
+}
+
+static void reset_asked(struct i8042 *i8042)
+{
+	struct machine *m = container_of(i8042, struct machine, i8042);
+
+	vm_end(&m->vm, VM_END_RESET, NULL);
+}
+
+/* Everything that is not virtio: off unless asked for, but for the ACPI
+ * registers.
+ */
+static int add_legacy(struct machine *m, const struct machine_ports *ports)
+{
+	const struct vm_config *config = m->config;
+	int ret = power_init(&m->power, &m->vm);
+
+	if (ret == 0 && config->timing)
+		ret = boot_timer_init(&m->boot_timer, &m->vm.mmio);
+	if (ret == 0 && config->early_serial) {
+		vm_irq_init(&m->serial_irq, &m->vm, LAYOUT_GSI_SERIAL);
+		ret = serial_init(&m->serial, &m->vm.pio, &m->serial_irq.line,
+				  m->loop, ports->serial);
+	}
+	/* Without ACPI its reset register is not found. */
+	if (ret == 0 && (config->early_serial ||
+			 config_cmdline_has(config->cmdline, "acpi=off")))
+		ret = i8042_init(&m->i8042, &m->vm.pio, reset_asked);
+	if (ret < 0)
+		log_error("legacy devices: %s", log_errno(ret));
+	return ret;
+}
+
+static void report_refusal(const struct vm_config *config,
+			   const struct boot_error *err)
+{
+	if (strcmp(err->what, "kernel") == 0)
+		log_error("-k %s: %s", config->kernel, err->text);
+	else if (strcmp(err->what, "initrd") == 0)
+		log_error("-i %s: %s", config->initrd, err->text);
+	else if (strcmp(err->what, "command line") == 0)
+		log_error("-a: %s", err->text);
+	else
+		log_error("%s: %s", err->what, err->text);
+}
+
+/* Loads kernel, initrd and tables from open files. */
+static int load(struct machine *m, int kernel_fd, int initrd_fd)
+{
+	const struct vm_config *config = m->config;
+	struct boot_device window[LAYOUT_MAX_DEVICES];
+	char cmdline[LAYOUT_CMDLINE_MAX];
+	struct boot_error err;
+	struct boot_config boot = {
+		.gm = &m->vm.mem,
+		.kernel_fd = kernel_fd,
+		.initrd_fd = initrd_fd,
+		.cmdline = cmdline,
+		.nr_cpus = config->nr_vcpus,
+		.device = window,
+		.nr_devices = m->nr_devices,
+		.serial = config->early_serial,
+		.copy = config->copy,
+	};
+	int ret;
+
+	if (!config_cmdline(config, cmdline, sizeof(cmdline))) {
+		log_error("-a: the command line is longer than %u bytes; "
+			  "shorten it",
+			  LAYOUT_CMDLINE_MAX - 1);
+		return -ENOSPC;
+	}
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		window[i].base = m->device[i].base;
+		window[i].gsi = m->device[i].irq.gsi;
+	}
+	ret = boot_load(&boot, &m->entry, &err);
+	if (ret < 0)
+		report_refusal(config, &err);
+	return ret;
+}
+
+static int open_and_load(struct machine *m)
+{
+	const struct vm_config *config = m->config;
+	int kernel_fd, initrd_fd = -1, ret;
+
+	kernel_fd = open_image("-k", config->kernel);
+	if (kernel_fd < 0)
+		return kernel_fd;
+	if (config->initrd) {
+		initrd_fd = open_image("-i", config->initrd);
+		if (initrd_fd < 0) {
+			ret = initrd_fd;
+			goto err_kernel;
+		}
+	}
+	ret = load(m, kernel_fd, initrd_fd);
+	if (initrd_fd >= 0)
+		close(initrd_fd);
+err_kernel:
+	close(kernel_fd);
+	return ret;
+}
+
+int machine_create(struct machine *m, const struct vm_config *config,
+		   struct loop *loop, const struct machine_ports *ports)
+{
+	struct kvm_error err;
+	int ret;
+
+	m->config = config;
+	m->loop = loop;
+	ret = vm_init(&m->vm, config->memory, loop, &err);
+	if (ret < 0) {
+		log_error("-m: %s", err.text);
+		return ret;
+	}
+	ret = add_devices(m, ports->console);
+	if (ret == 0)
+		ret = add_legacy(m, ports);
+	if (ret == 0)
+		ret = open_and_load(m);
+	m->marks.loaded = now_ns();
+	return ret;
+}
+
+/* Refuses a stock kernel where KVM interprets guest kernel code: it would spin
+ * for a minute and then meet an instruction that is not interpreted.
+ */
+static int check_speed(const struct machine *m, int kvm_fd)
+{
+	const char *module;
+	double speed;
+	struct stat st;
+
+	if (m->config->allow_slow || !m->entry.linux_kernel ||
+	    kvm_hardware(&module) || stat(m->config->kernel, &st) < 0 ||
+	    (uint64_t)st.st_size < REAL_KERNEL_SIZE)
+		return 0;
+	if (speed_probe(kvm_fd, &speed) < 0 || speed >= SPEED_LINUX_MINIMUM)
+		return 0;
+	log_error("-k %s: this host's KVM (%s) interprets guest kernel code at "
+		  "about %.1f million instructions a second, so a stock kernel "
+		  "will not boot; use a host with VT-x or AMD-V (mote doctor "
+		  "says more, --allow-slow tries all the same)",
+		  m->config->kernel, module ? module : "unknown module", speed);
+	return -ENOTSUP;
+}
+
+/* A doorbell for every queue there may be, so that no KVM call is needed when
+ * a driver sets one up.
+ */
+static int add_doorbells(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct machine_device *d = &m->device[i];
+
+		for (unsigned int q = 0; q < d->vdev->ops->nr_queues; q++) {
+			int ret = vm_add_ioeventfd(
+				&m->vm, d->base + VIRTIO_MMIO_QUEUE_NOTIFY, q,
+				d->vdev->doorbell[q].fd);
+
+			if (ret < 0)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+static int set_vcpu_state(struct machine *m, struct kvm_error *err)
+{
+	struct cpuid_table cpuid;
+	int ret = cpuid_supported(m->vm.kvm_fd, &cpuid);
+
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text),
+			 "KVM_GET_SUPPORTED_CPUID: %s", log_errno(ret));
+		return ret;
+	}
+	for (unsigned int i = 0; i < m->vm.nr_vcpus; i++) {
+		ret = vcpu_set_boot_state(&m->vm.vcpu[i], &m->entry, &cpuid,
+					  err);
+		if (ret < 0)
+			return ret;
+	}
+	ret = add_doorbells(m);
+	if (ret < 0)
+		snprintf(err->text, sizeof(err->text), "KVM_IOEVENTFD: %s",
+			 log_errno(ret));
+	return ret;
+}
+
+static int create_kvm(struct machine *m, int kvm_fd, struct kvm_error *err)
+{
+	unsigned int max;
+	int ret = kvm_require(kvm_fd, err);
+
+	if (ret < 0)
+		return ret;
+	max = kvm_max_vcpus(kvm_fd);
+	if (m->config->nr_vcpus > max) {
+		snprintf(err->text, sizeof(err->text),
+			 "-c %u: this host's KVM has at most %u vCPUs",
+			 m->config->nr_vcpus, max);
+		return -ENOSPC;
+	}
+	ret = vm_create(&m->vm, kvm_fd, m->config->nr_vcpus, err);
+	m->marks.vm = now_ns();
+	if (ret < 0)
+		return ret;
+	ret = set_vcpu_state(m, err);
+	m->marks.state = now_ns();
+	return ret;
+}
+
+int machine_start(struct machine *m)
+{
+	struct kvm_error err;
+	int kvm_fd = kvm_open(&err);
+	int ret;
+
+	if (kvm_fd < 0) {
+		log_error("%s", err.text);
+		return kvm_fd;
+	}
+	ret = check_speed(m, kvm_fd);
+	if (ret < 0)
+		goto out; /* it has said why */
+	ret = create_kvm(m, kvm_fd, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		goto out;
+	}
+	ret = vm_start(&m->vm);
+	m->marks.started = now_ns();
+	if (ret < 0)
+		log_error("thread for a vCPU: %s", log_errno(ret));
+out:
+	close(kvm_fd);
+	return ret;
+}
+
+void machine_drain(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++)
+			virtio_doorbell(vdev, q);
+	}
+	if (m->config->early_serial)
+		serial_flush(&m->serial);
+}
+
+void machine_destroy(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		virtio_device_destroy(m->device[i].vdev);
+	m->nr_devices = 0;
+}

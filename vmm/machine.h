@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine.h - one machine, put together: memory, kernel, devices, vCPUs
+ *
+ * The order of the calls is the life of the machine; each prints one line and
+ * returns -errno when the operator or the host stands in the way.
+ */
+#ifndef MOTE_VMM_MACHINE_H
+#define MOTE_VMM_MACHINE_H
+
+#include "base/loop.h"
+#include "base/port.h"
+#include "boot/layout.h"
+#include "virtio/mmio.h"
+#include "vmm/boot_timer.h"
+#include "vmm/config.h"
+#include "vmm/i8042.h"
+#include "vmm/power.h"
+#include "vmm/serial.h"
+#include "vmm/vm.h"
+
+/* A virtio device in its window. */
+struct machine_device {
+	struct virtio_device *vdev; /* owned */
+	struct virtio_mmio mmio;
+	struct vm_irq irq;
+	uint64_t base;
+};
+
+/* Marks on CLOCK_MONOTONIC, in ns; 0: not reached. */
+struct machine_marks {
+	uint64_t loaded;  /* files opened, kernel and tables in memory */
+	uint64_t vm;	  /* KVM: VM, slots, irqchip, vCPUs */
+	uint64_t state;	  /* vCPU state set, doorbells registered */
+	uint64_t started; /* vCPU threads started */
+};
+
+struct machine {
+	const struct vm_config *config; /* borrowed */
+	struct loop *loop;		/* borrowed */
+	struct vm vm;
+	struct machine_device device[LAYOUT_MAX_DEVICES];
+	unsigned int nr_devices;
+	struct power power;
+	struct boot_timer boot_timer; /* with --timing */
+	struct serial serial;	      /* with --early-serial */
+	struct vm_irq serial_irq;
+	struct i8042 i8042; /* with --early-serial or acpi=off */
+	struct boot_entry entry;
+	struct machine_marks marks;
+};
+
+/* What the machine needs of the terminal: a port for the virtio console and one
+ * for the 16550.
+ */
+struct machine_ports {
+	struct port *console;
+	struct port *serial;
+};
+
+/* Opens the files, makes memory and devices, loads the kernel.  KVM is not
+ * touched.
+ */
+int machine_create(struct machine *m, const struct vm_config *config,
+		   struct loop *loop, const struct machine_ports *ports);
+
+/* Makes the KVM side and starts the vCPUs. */
+int machine_start(struct machine *m);
+
+/* Serves what the guest had asked for when it ended: doorbells that have rung and
+ * output that is on its way.  The vCPUs are parked.
+ */
+void machine_drain(struct machine *m);
+
+/* Destroys the devices: locks are released, disks are closed.  The vCPUs are
+ * parked, or were never started.
+ */
+void machine_destroy(struct machine *m);
+
+#endif

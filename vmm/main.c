@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * main.c - mote, a tiny microVM monitor: one process is one virtual machine
+ *
+ * A verb, its words, an exit status.  `mote run` is vmm/run.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vmm/doctor.h"
+#include "vmm/run.h"
+
+#define STATUS_REFUSED 125
+
+static const char help[] =
+	"mote, a tiny microVM monitor: one process is one virtual machine\n"
+	"\n"
+	"Usage: mote VERB [OPTION]...\n"
+	"\n"
+	"  run      boot a kernel in a virtual machine\n"
+	"  doctor   say what this host offers and lacks\n"
+	"\n"
+	"  mote VERB --help tells about a verb; mote --version prints the "
+	"version.\n"
+	"\n"
+	"Examples:\n"
+	"  mote doctor\n"
+	"  mote run -k bzImage -i initrd.cpio -c 2 -m 512M\n";
+
+static const struct verb {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} verbs[] = {
+	{ "run", run_main },
+	{ "doctor", doctor_main },
+};
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "--help";
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(word, verbs[i].name) == 0)
+			return verbs[i].main(argc - 1, argv + 1);
+	}
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		puts("mote " MOTE_VERSION);
+		return 0;
+	}
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+	    strcmp(word, "help") == 0) {
+		fputs(help, stdout);
+		return 0;
+	}
+	log_error("%s: no such verb; see mote --help", word);
+	return STATUS_REFUSED;
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * run.c - `mote run`: one machine from its options to its exit status
+ *
+ * Signals.  SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP and SIGCONT are blocked
+ * in every thread and read by the loop from a signalfd, so that nothing happens
+ * in a handler.  The two handlers there are: the vCPUs' kick, which is empty, and
+ * SIGBUS, which can only say what happened and leave: guest memory that maps a
+ * kernel or initrd file is gone when somebody truncates the file.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "base/log.h"
+#include "vmm/machine.h"
+#include "vmm/run.h"
+#include "vmm/terminal.h"
+#include "vmm/timing.h"
+
+#define STATUS_TIMEOUT 124
+#define STATUS_FAILED  125
+#define STATUS_CRASHED 255
+
+#define FLUSH_MS 2000
+
+struct run {
+	struct vm_config config;
+	struct loop loop;
+	struct machine machine;
+	struct terminal terminal;
+	struct loop_source signals;
+	struct loop_timer timeout;
+	bool asked; /* the power button has been pressed */
+	int signal; /* that ended the machine */
+	uint64_t main_ns;
+};
+
+/* The SIGBUS handler has no argument of its own. */
+static const struct guest_memory *bus_error_memory;
+
+static void bus_error(int sig, siginfo_t *info, void *context)
+{
+	static const char text[] =
+		"mote: guest memory is not there any more: was the kernel or "
+		"initrd file truncated while the machine ran? (--copy reads "
+		"files instead of mapping them)\n";
+
+	(void)context;
+	if (bus_error_memory &&
+	    gmem_owns_hva(bus_error_memory, info->si_addr)) {
+		terminal_restore();
+		if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+			_exit(STATUS_FAILED);
+		_exit(STATUS_FAILED);
+	}
+	signal(sig, SIG_DFL); /* ours then: die of it when it comes again */
+}
+
+static void stop_self(struct run *r)
+{
+	terminal_suspend(&r->terminal);
+	raise(SIGSTOP);
+	terminal_resume(&r->terminal);
+}
+
+static void end_by_signal(struct run *r, int sig)
+{
+	r->signal = sig;
+	vm_end(&r->machine.vm, VM_END_SIGNAL, NULL);
+}
+
+static void signal_arrived(struct run *r, int sig)
+{
+	switch (sig) {
+	case SIGWINCH:
+		terminal_resized(&r->terminal);
+		break;
+	case SIGTSTP:
+		stop_self(r);
+		break;
+	case SIGCONT:
+		terminal_resume(&r->terminal);
+		break;
+	case SIGTERM:
+		if (!r->asked) {
+			r->asked = true;
+			log_info("SIGTERM: pressing the power button; a second "
+				 "one ends the machine");
+			power_press_button(&r->machine.power);
+			break;
+		}
+		end_by_signal(r, sig);
+		break;
+	default:
+		end_by_signal(r, sig);
+	}
+}
+
+static void signals_ready(struct loop_source *source, uint32_t events)
+{
+	struct run *r = container_of(source, struct run, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(source->fd, &info, sizeof(info)) == sizeof(info))
+		signal_arrived(r, (int)info.ssi_signo);
+}
+
+static int catch_signals(struct run *r)
+{
+	struct sigaction action = {
+		.sa_sigaction = bus_error,
+		.sa_flags = SA_SIGINFO,
+	};
+	sigset_t set;
+	int fd;
+
+	sigaction(SIGBUS, &action, NULL);
+	/* A full disk or a closed pipe is an error of that file, not our end. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGCONT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r->signals.ready = signals_ready;
+	return loop_add(&r->loop, &r->signals, fd, EPOLLIN);
+}
+
+static void timed_out(struct loop_timer *timer)
+{
+	struct run *r = container_of(timer, struct run, timeout);
+
+	vm_end(&r->machine.vm, VM_END_TIMEOUT, NULL);
+}
+
+static void quit(struct terminal *t)
+{
+	struct run *r = container_of(t, struct run, terminal);
+
+	vm_end(&r->machine.vm, VM_END_OPERATOR, NULL);
+}
+
+/* A reset is how Linux ends a panic (panic=-1), too.  It is taken for one when
+ * the console said so, or when a Linux kernel left its timer running: an orderly
+ * restart switches the local APIC off first.
+ */
+static bool reset_was_panic(struct run *r)
+{
+	return tail_saw_panic(&r->terminal.tail) ||
+	       (r->machine.entry.linux_kernel &&
+		vcpu_timer_is_live(&r->machine.vm.vcpu[0]));
+}
+
+/* The sentence about an end that is not what everybody hoped for, and the exit
+ * status.
+ */
+static int conclude(struct run *r)
+{
+	const struct vm *vm = &r->machine.vm;
+
+	switch ((enum vm_end_kind)vm->end_kind) {
+	case VM_END_POWEROFF:
+	case VM_END_OPERATOR:
+		return 0;
+	case VM_END_RESET:
+		if (!reset_was_panic(r))
+			return 0;
+		log_error("the guest panicked");
+		return STATUS_CRASHED;
+	case VM_END_CRASH:
+		log_error("the guest crashed: %s", vm->end_text);
+		return STATUS_CRASHED;
+	case VM_END_TRIPLE_FAULT:
+		log_error("the guest crashed: %s", vm->end_text);
+		return STATUS_CRASHED;
+	case VM_END_TIMEOUT:
+		log_error("the machine was still running after --timeout %g "
+			  "seconds",
+			  (double)r->config.timeout_ns / 1e9);
+		return STATUS_TIMEOUT;
+	case VM_END_SIGNAL:
+		return 128 + r->signal;
+	case VM_END_FAILED:
+		log_error("%s", vm->end_text);
+		return STATUS_FAILED;
+	case VM_END_NONE:
+		break;
+	}
+	log_error("the event loop failed");
+	return STATUS_FAILED;
+}
+
+/* What the guest said last; the operator has it on the screen already when
+ * guest and monitor share a terminal.
+ */
+static void show_tail(const struct run *r)
+{
+	const struct tail *tail = &r->terminal.tail;
+	unsigned int n = tail_count(tail);
+
+	if (n == 0 || (isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)))
+		return;
+	fprintf(stderr, "mote: the guest's last output (%u lines):\n", n);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(stderr, "  | %s\n", tail_line(tail, i));
+}
+
+static int report(struct run *r, uint64_t end_ns)
+{
+	int status = conclude(r);
+
+	if (status == STATUS_TIMEOUT || status == STATUS_FAILED ||
+	    status == STATUS_CRASHED)
+		show_tail(r);
+	if (r->config.timing)
+		timing_print(&r->machine, r->main_ns, end_ns);
+	return status;
+}
+
+/* From the first vCPU to the last word. */
+static int live(struct run *r)
+{
+	uint64_t end_ns;
+	int ret;
+
+	if (machine_start(&r->machine) < 0)
+		return STATUS_FAILED;
+	bus_error_memory = &r->machine.vm.mem;
+	terminal_start(&r->terminal);
+	if (r->config.timeout_ns) {
+		r->timeout.expired = timed_out;
+		loop_timer_arm(&r->loop, &r->timeout,
+			       now_ns() + r->config.timeout_ns);
+	}
+	ret = loop_run(&r->loop);
+	if (ret < 0)
+		vm_end(&r->machine.vm, VM_END_FAILED, "event loop: %s",
+		       log_errno(ret));
+	end_ns = now_ns();
+	vm_park(&r->machine.vm);
+	machine_drain(&r->machine);
+	terminal_flush(&r->terminal, FLUSH_MS);
+	terminal_restore();
+	return report(r, end_ns);
+}
+
+static int run_machine(struct run *r)
+{
+	struct machine_ports ports = {
+		.console = &r->terminal.console.port,
+		.serial = &r->terminal.serial.port,
+	};
+	int status = STATUS_FAILED;
+	int ret = loop_init(&r->loop);
+
+	if (ret == 0)
+		ret = catch_signals(r);
+	if (ret < 0) {
+		log_error("event loop: %s", log_errno(ret));
+		return STATUS_FAILED;
+	}
+	terminal_init(&r->terminal, &r->loop, STDIN_FILENO, STDOUT_FILENO,
+		      quit);
+	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
+		status = live(r);
+	machine_destroy(&r->machine);
+	return status;
+}
+
+int run_main(int argc, char **argv)
+{
+	/* Static, not on the stack: some 200 KiB, of which few pages are used. */
+	static struct run run;
+	char text[320];
+
+	run.main_ns = now_ns();
+	switch (config_parse(&run.config, argc, argv, text, sizeof(text))) {
+	case CONFIG_HELP:
+		fputs(config_help, stdout);
+		return 0;
+	case CONFIG_REFUSED:
+		log_error("%s", text);
+		return STATUS_FAILED;
+	case CONFIG_OK:
+		break;
+	}
+	if (run.config.verbose)
+		log_set_level(LOG_INFO);
+	return run_machine(&run);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * timing.c - marks and telemetry as one JSON line
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "vmm/kvm.h"
+#include "vmm/timing.h"
+
+/* The parent's clock just before execve, or 0. */
+static uint64_t exec_ns(void)
+{
+	const char *word = getenv("MOTE_T0_NS");
+
+	return word ? strtoull(word, NULL, 10) : 0;
+}
+
+static json_t *mark(uint64_t ns, uint64_t t0)
+{
+	return ns >= t0 && ns ? json_integer((json_int_t)((ns - t0) / 1000))
+			      : json_null();
+}
+
+static json_t *histogram_json(const struct histogram *h)
+{
+	json_int_t count = (json_int_t)h->count;
+
+	return json_pack("{sI sI sI sI sI}", "count", count, "mean",
+			 count ? (json_int_t)h->sum / count : 0, "p50",
+			 (json_int_t)histogram_percentile(h, 50), "p99",
+			 (json_int_t)histogram_percentile(h, 99), "max",
+			 (json_int_t)h->max);
+}
+
+static json_t *vcpu_json(const struct vcpu *vcpu)
+{
+	json_t *exits = json_object();
+
+	for (uint32_t i = 0; i <= EXIT_REASON_MAX; i++) {
+		if (vcpu->exit_ns[i].count > 0)
+			json_object_set_new(exits, exit_reason_name(i),
+					    histogram_json(&vcpu->exit_ns[i]));
+	}
+	return exits;
+}
+
+static json_t *device_json(const struct virtio_device *vdev)
+{
+	return json_pack("{ss sI sI sI so}", "name", vdev->ops->name,
+			 "doorbells", (json_int_t)counter_get(&vdev->doorbells),
+			 "interrupts",
+			 (json_int_t)counter_get(&vdev->interrupts),
+			 "needs_reset",
+			 (json_int_t)counter_get(&vdev->resets_needed),
+			 "queue_depth", histogram_json(&vdev->queue_depth));
+}
+
+static void add_marks(json_t *line, const struct machine *m, uint64_t t0,
+		      uint64_t main_ns, uint64_t end_ns)
+{
+	const struct vcpu *boot = m->vm.vcpu;
+	const struct {
+		const char *key;
+		uint64_t ns;
+	} marks[] = {
+		{ "main_us", main_ns },
+		{ "loaded_us", m->marks.loaded },
+		{ "vm_us", m->marks.vm },
+		{ "state_us", m->marks.state },
+		{ "first_run_us", boot->first_run_ns },
+		{ "first_exit_us", boot->first_exit_ns },
+		{ "ready_us", m->boot_timer.ready_ns },
+		{ "end_us", end_ns },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+		json_object_set_new(line, marks[i].key, mark(marks[i].ns, t0));
+}
+
+void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
+{
+	uint64_t t0 = exec_ns();
+	json_t *line = json_object();
+	json_t *vcpus = json_array();
+	json_t *devices = json_array();
+	const char *module = NULL;
+	char *text;
+
+	kvm_hardware(&module);
+	json_object_set_new(line, "mote", json_string(MOTE_VERSION));
+	json_object_set_new(line, "kvm",
+			    module ? json_string(module) : json_null());
+	json_object_set_new(line, "t0", json_string(t0 ? "exec" : "main"));
+	add_marks(line, m, t0 ? t0 : main_ns, main_ns, end_ns);
+	for (unsigned int i = 0; i < m->vm.nr_vcpus; i++)
+		json_array_append_new(vcpus, vcpu_json(&m->vm.vcpu[i]));
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		json_array_append_new(devices, device_json(m->device[i].vdev));
+	json_object_set_new(line, "exit_ns", vcpus);
+	json_object_set_new(line, "devices", devices);
+	text = json_dumps(line, JSON_PRESERVE_ORDER);
+	if (text)
+		fprintf(stderr, "%s\n", text);
+	else
+		log_error("--timing: out of memory");
+	free(text);
+	json_decref(line);
+}

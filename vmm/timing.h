@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * timing.h - where the time went: marks and telemetry as one JSON line
+ *
+ *	{"t0": "exec", "main_us": 310, "loaded_us": 900, "vm_us": ...}
+ *
+ * Times count from t0: the instant that the parent put into the environment as
+ * MOTE_T0_NS (CLOCK_MONOTONIC, just before execve), else the start of main().
+ * A mark that was not reached is null.
+ */
+#ifndef MOTE_VMM_TIMING_H
+#define MOTE_VMM_TIMING_H
+
+#include <stdint.h>
+
+#include "vmm/machine.h"
+
+/* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The vCPUs
+ * are parked.
+ */
+void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns);
+
+#endif
