@@ -2,19 +2,21 @@
 /*
  * stopwatch.c - microseconds from execve(2) to the first byte of output
  *
- *	stopwatch COMMAND [WORD]...
+ *	stopwatch [-t TEXT] COMMAND [WORD]...
  *
  * The clock is read in the child right before execve(2), so that neither fork
- * nor the caller's size count, and again when the first byte has arrived on the
- * pipe that is the command's standard output.  The command is then killed.
- * Standard input is a pipe that stays open and silent.
+ * nor the caller's size count, and again when the first byte (or all of TEXT)
+ * has arrived on the pipe that is the command's standard output.  The command
+ * is then killed.  Standard input is a pipe that stays open and silent.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,6 +36,26 @@ static void fail(const char *what)
 	exit(EXIT_FAILURE);
 }
 
+/* Reads FD until TEXT has come, or a first byte; false at the end of file. */
+static bool await(int fd, const char *text)
+{
+	static char seen[1 << 20];
+	size_t len = 0;
+
+	while (len < sizeof(seen)) {
+		ssize_t got = read(fd, seen + len, sizeof(seen) - len);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		len += (size_t)got;
+		if (!text || memmem(seen, len, text, strlen(text)))
+			return true;
+	}
+	return false;
+}
+
 static void run(char **argv, int in, int out, volatile uint64_t *started)
 {
 	int null = open("/dev/null", O_WRONLY);
@@ -51,13 +73,19 @@ int main(int argc, char **argv)
 {
 	volatile uint64_t *started;
 	uint64_t ended;
+	const char *text = NULL;
 	int in[2], out[2];
-	ssize_t got;
-	char byte;
+	bool heard;
 	pid_t pid;
 
+	argv++;
+	if (argc > 3 && strcmp(argv[0], "-t") == 0) {
+		text = argv[1];
+		argv += 2;
+	}
 	if (argc < 2) {
-		fprintf(stderr, "usage: stopwatch COMMAND [WORD]...\n");
+		fprintf(stderr,
+			"usage: stopwatch [-t TEXT] COMMAND [WORD]...\n");
 		return EXIT_FAILURE;
 	}
 	started = mmap(NULL, sizeof(*started), PROT_READ | PROT_WRITE,
@@ -70,17 +98,15 @@ int main(int argc, char **argv)
 	if (pid < 0)
 		fail("fork");
 	if (pid == 0)
-		run(argv + 1, in[0], out[1], started);
+		run(argv, in[0], out[1], started);
 	close(out[1]);
-	do
-		got = read(out[0], &byte, 1);
-	while (got < 0 && errno == EINTR);
+	heard = await(out[0], text);
 	ended = now_ns();
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (got != 1) {
-		fprintf(stderr, "stopwatch: %s said nothing\n", argv[1]);
+	if (!heard) {
+		fprintf(stderr, "stopwatch: %s did not say it\n", argv[0]);
 		return EXIT_FAILURE;
 	}
 	printf("%.1f\n", (double)(ended - *started) / 1000);

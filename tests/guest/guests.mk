@@ -20,6 +20,7 @@ GUEST_64 := $(GUEST_FLAGS) -m64 -mno-red-zone -fno-pic -no-pie \
 # The image may be moved: no absolute addresses, no relocations.
 GUEST_BZ := $(GUEST_FLAGS) -m64 -mno-red-zone -fPIE -no-pie \
 	-fvisibility=hidden -DBZIMAGE -Wl,-T,$(G)/bzimage.ld
+VOICE_idle := -DGUEST_SERIAL
 GUEST_LIB := $(wildcard $(addprefix $(G)/,guest.c irq.c irq-asm.S driver.c))
 GUEST_DEPS := $(GUEST_LIB) boot/layout.h $(G)/guests.mk \
 	$(wildcard $(G)/*.ld $(G)/*.S $(G)/*.h)
@@ -30,7 +31,7 @@ guests: $(GUESTS)
 $(GUESTS_32:%=$(B)/guest/%): $(B)/guest/%: $(G)/%.c $(GUEST_DEPS) \
 		| $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_32) -o $@ $(G)/start-pvh.S $< $(GUEST_LIB) \
+	$(CC) $(GUEST_32) $(VOICE_$*) -o $@ $(G)/start-pvh.S $< $(GUEST_LIB) \
 		$(wildcard $(G)/$*-asm.S)
 
 $(GUESTS_64:%=$(B)/guest/%): $(B)/guest/%: $(G)/%.c $(GUEST_DEPS) \
