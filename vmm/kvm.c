@@ -19,7 +19,7 @@
 #include "base/util.h"
 #include "vmm/kvm.h"
 
-/* CPUID.1:ECX bit 5 (SDM 3C §24.6); CPUID.80000001:ECX bit 2 (APM 2 §15.4). */
+/* CPUID.1:ECX (SDM 3C §24.6) and CPUID.80000001:ECX (APM 2 §15.4). */
 #define CPUID_1_ECX_VMX	   (1u << 5)
 #define CPUID_EXT1_ECX_SVM (1u << 2)
 
@@ -205,12 +205,12 @@ void kvm_explain_open(int error, const struct kvm_surroundings *around,
 	}
 }
 
-int kvm_open(struct kvm_error *err)
+int kvm_open_at(const char *node, struct kvm_error *err)
 {
 	struct kvm_surroundings around;
 	int fd, version, ret;
 
-	fd = open(KVM_NODE, O_RDWR | O_CLOEXEC);
+	fd = open(node, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		ret = -errno;
 		look_around(&around);
@@ -237,6 +237,11 @@ int kvm_open(struct kvm_error *err)
 err_close:
 	close(fd);
 	return ret;
+}
+
+int kvm_open(struct kvm_error *err)
+{
+	return kvm_open_at(KVM_NODE, err);
 }
 
 int kvm_create_vm(int kvm_fd, struct kvm_error *err)

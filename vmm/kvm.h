@@ -27,6 +27,9 @@ struct kvm_error {
  */
 int kvm_open(struct kvm_error *err);
 
+/* The same of another node (tests). */
+int kvm_open_at(const char *node, struct kvm_error *err);
+
 /* KVM_CREATE_VM.  Returns the VM's descriptor, or -errno with ERR filled. */
 int kvm_create_vm(int kvm_fd, struct kvm_error *err);
 
