@@ -18,7 +18,7 @@ HARDEN	:= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
 	   -ftrivial-auto-var-init=zero -fno-strict-aliasing \
 	   -ffunction-sections -fdata-sections
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
-	   -Wl,--gc-sections -Wl,--fatal-warnings
+	   -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-z,pack-relative-relocs
 LDLIBS	:= -ljansson
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
@@ -137,4 +137,4 @@ help:
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/san $(B)/fz $(B)/clang -name '*.d' 2>/dev/null)

@@ -59,6 +59,8 @@ const char config_help[] =
 	"  mote run -k bzImage -i initrd.cpio -c 2 -m 512M\n"
 	"  mote run -k vmlinux -d root.img -a 'root=/dev/vda rw'\n";
 
+#define MAX_TIMEOUT_S 1000000000u /* thirty years */
+
 struct parse {
 	struct vm_config *config;
 	char *text;
@@ -145,19 +147,32 @@ static bool set_memory(struct parse *p, char *word)
 	return true;
 }
 
+/* Seconds with up to nine decimals, as nanoseconds. */
+static bool parse_seconds(const char *word, uint64_t *ns)
+{
+	uint64_t unit = 1000000000, s = 0;
+	const char *end;
+
+	if (!parse_number(word, &s, &end) || s > MAX_TIMEOUT_S)
+		return false;
+	*ns = s * unit;
+	if (*end != '.')
+		return *end == '\0';
+	while (*++end >= '0' && *end <= '9') {
+		unit /= 10;
+		*ns += (uint64_t)(*end - '0') * unit;
+	}
+	return *end == '\0';
+}
+
 static bool set_timeout(struct parse *p, char *word)
 {
-	char *end;
-	double s;
-
-	errno = 0;
-	s = strtod(word, &end);
-	/* The comparison also refuses NaN. */
-	if (end == word || *end || errno || !(s > 0 && s <= 1e9) ||
-	    word[0] == '+' || word[0] == ' ')
-		return refuse(p, "--timeout %s: give seconds above 0, e.g. 30",
+	if (!parse_seconds(word, &p->config->timeout_ns) ||
+	    p->config->timeout_ns == 0)
+		return refuse(p,
+			      "--timeout %s: give seconds above 0, e.g. 30 or "
+			      "0.5",
 			      word);
-	p->config->timeout_ns = (uint64_t)(s * 1e9);
 	return true;
 }
 
