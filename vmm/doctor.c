@@ -74,12 +74,12 @@ static void check_module(const struct host *host, struct check_row *row)
 static void check_paging(const struct host *host, struct check_row *row)
 {
 	row_value(row, "%s", host->paging);
-	if (strcmp(host->paging, "shadow"))
+	if (strcmp(host->paging, "shadow") != 0)
 		return;
 	row->state = CHECK_LIMITED;
 	if (host->hardware)
 		row_remedy(row, "load %s with %s=1", host->module,
-			   strcmp(host->module, "kvm_amd") ? "ept" : "npt");
+			   !strcmp(host->module, "kvm_amd") ? "npt" : "ept");
 	else
 		row_remedy(row, "a host whose CPU has EPT or NPT");
 }
@@ -391,7 +391,7 @@ static bool want_colour(void)
 	const char *term = getenv("TERM");
 
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
-	       strcmp(term, "dumb");
+	       strcmp(term, "dumb") != 0;
 }
 
 int doctor_main(int argc, char **argv)

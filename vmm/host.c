@@ -178,19 +178,25 @@ static void look_pages(struct host *host)
 	}
 }
 
+/* Sets *MIB when LINE of /proc/meminfo starts with NAME. */
+static void memory_line(const char *line, const char *name, uint64_t *mib)
+{
+	size_t len = strlen(name);
+
+	if (!strncmp(line, name, len))
+		*mib = strtoull(line + len, NULL, 10) / 1024;
+}
+
 static void look_memory(struct host *host)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long kib;
 	char line[128];
 
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "MemTotal: %llu", &kib) == 1)
-			host->memory_mib = kib / 1024;
-		else if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
-			host->available_mib = kib / 1024;
+		memory_line(line, "MemTotal:", &host->memory_mib);
+		memory_line(line, "MemAvailable:", &host->available_mib);
 	}
 	fclose(f);
 }

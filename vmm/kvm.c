@@ -163,7 +163,7 @@ static void explain_no_device(const struct kvm_surroundings *around,
 static void explain_no_permission(const struct kvm_surroundings *around,
 				  struct kvm_error *err)
 {
-	if (around->group_access && strcmp(around->group, "root"))
+	if (around->group_access && strcmp(around->group, "root") != 0)
 		say(err,
 		    "no permission for " KVM_NODE ", which belongs to group "
 		    "%s; run `sudo usermod -aG %s $USER` and log in again",
@@ -342,19 +342,18 @@ bool kvm_hardware(const char **module)
 
 static bool parameter_on(const char *root, const char *parameter)
 {
-	char path[256];
-	char value = 'N';
+	char path[256], value;
+	bool on;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", root, parameter);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	if (read(fd, &value, 1) != 1)
-		value = 'N';
-	close(fd);
 	/* Older kernels give npt as a number. */
-	return value == 'Y' || value == '1';
+	on = read(fd, &value, 1) == 1 && (value == 'Y' || value == '1');
+	close(fd);
+	return on;
 }
 
 const char *kvm_paging_at(const char *root)

@@ -76,7 +76,7 @@ void report_text(const struct report *report, FILE *out, bool colour)
 			unknown++;
 			continue;
 		}
-		if (strcmp(row->prefix, prefix)) {
+		if (strcmp(row->prefix, prefix) != 0) {
 			prefix = row->prefix;
 			fprintf(out, "\n%s%s", prefix, *prefix ? "*:\n" : "");
 		}

@@ -22,7 +22,6 @@
 
 #include <linux/kvm.h>
 
-#include "base/log.h"
 #include "base/util.h"
 #include "vmm/kvm.h"
 #include "vmm/speed.h"
@@ -132,6 +131,7 @@ static int probe_run(struct probe *p, uint32_t count, uint64_t *ns)
 	uint64_t start;
 	int ret;
 
+	assert(p->run);
 	if (ioctl(p->vcpu_fd, KVM_SET_REGS, &regs) < 0)
 		return -errno;
 	start = cpu_time_ns();
@@ -149,10 +149,9 @@ static int probe_measure(struct probe *p, double *minstr_per_s)
 	uint64_t began = now_ns();
 	uint32_t count = FIRST_COUNT;
 	uint64_t ns = 0;
-	int ret;
 
 	for (;;) {
-		ret = probe_run(p, count, &ns);
+		int ret = probe_run(p, count, &ns);
 		if (ret < 0)
 			return ret;
 		if (ns >= LONG_ENOUGH_NS || count > UINT32_MAX / GROWTH ||
@@ -179,7 +178,7 @@ static void probe_end(struct probe *p)
 int speed_probe(int kvm_fd, double *minstr_per_s)
 {
 	struct probe p = { .vm_fd = -1, .vcpu_fd = -1 };
-	struct kvm_error err;
+	struct kvm_error err = { "" };
 	int ret;
 
 	p.page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -211,26 +210,4 @@ void speed_explain(const char *module, double minstr_per_s,
 		 "%.1f million instructions a second. Use a host with VT-x or "
 		 "AMD-V; `make demo` shows one emulated",
 		 module, minstr_per_s);
-}
-
-int speed_require(int kvm_fd, struct kvm_error *err)
-{
-	const char *module;
-	double speed = 0;
-	int ret;
-
-	if (kvm_hardware(&module))
-		return 0;
-	ret = speed_probe(kvm_fd, &speed);
-	if (ret < 0) {
-		snprintf(err->text, sizeof(err->text),
-			 "cannot try guest kernel code on this host's KVM "
-			 "(%s): %s; `mote doctor` says more",
-			 module, log_errno(ret));
-		return ret;
-	}
-	if (speed >= SPEED_LINUX_MINIMUM)
-		return 0;
-	speed_explain(module, speed, err);
-	return -ENOTSUP;
 }

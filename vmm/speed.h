@@ -24,13 +24,7 @@ struct kvm_error;
  */
 int speed_probe(int kvm_fd, double *minstr_per_s);
 
-/* Whether a stock Linux kernel gets anywhere on this host: 0 at once where the
- * CPU certainly runs guest kernel code, otherwise what speed_probe() finds:
- * -ENOTSUP when it is too slow, or its error, and ERR filled.
- */
-int speed_require(int kvm_fd, struct kvm_error *err);
-
-/* The sentence about a host that is too slow, without a full stop. */
+/* What to say of a host that is too slow: cause and remedy, no full stop. */
 void speed_explain(const char *module, double minstr_per_s,
 		   struct kvm_error *err);
 
