@@ -6,6 +6,11 @@
  * back end.  Both ends live on the loop.  Neither end blocks: output that the
  * back end cannot take stays with the device, which is told when to go on;
  * input that the device has no room for stays with the back end.
+ *
+ * Locks.  A device calls write() and readable() with its lock held, and takes
+ * the same lock in every function of struct port_user.  So the back end never
+ * calls its user from inside write() or readable(): it does so from a callback
+ * of its own on the loop.
  */
 #ifndef MOTE_BASE_PORT_H
 #define MOTE_BASE_PORT_H
@@ -14,7 +19,10 @@
 #include <stdint.h>
 
 struct port_user {
-	/* How many bytes of input the device can take now. */
+	/* How many bytes of input the device can take now.  After it said 0
+	 * (which it does until its driver is up) port->readable tells when to
+	 * ask again.
+	 */
 	size_t (*room)(struct port_user *user);
 	/* LEN is at most what room() said. */
 	void (*receive)(struct port_user *user, const void *data, size_t len);

@@ -6,12 +6,25 @@
 #define MOTE_VIRTIO_CONSOLE_H
 
 #include "base/port.h"
+#include "base/telemetry.h"
 #include "virtio/virtio.h"
 
-/* Attaches the console to PORT (borrowed; becomes its user).  *OWNED is the new
- * device.  -ENOMEM.
+struct virtio_console_stats {
+	struct counter out_bytes;     /* from the driver, taken by the port */
+	struct counter in_bytes;      /* to the driver */
+	struct counter emerg_bytes;   /* through emerg_wr, taken by the port */
+	struct counter emerg_dropped; /* came faster than the port took them */
+};
+
+/* Attaches the console to PORT (borrowed; becomes its user until the device is
+ * destroyed).  *OWNED is the new device.  -ENOMEM, or -errno when there are no
+ * descriptors left.  On the loop's thread.
  */
 int virtio_console_create(const struct virtio_env *env, struct port *port,
 			  struct virtio_device **owned);
+
+/* The counters of VDEV, which must be a console; they live as long. */
+const struct virtio_console_stats *
+virtio_console_stats(const struct virtio_device *vdev);
 
 #endif
