@@ -13,8 +13,12 @@
  * the kernel's console elsewhere, in raw mode: every byte passes as it is.  Its
  * exit status reaches the host as the line "mote-guest: exit N".
  *
- * As `/init highmem MIB` it is a helper for scripts: proves that memory above
- * 4 GiB holds what is written to it.
+ * It is also two helpers for scripts, in the guest and on the host:
+ *
+ *	init highmem MIB	prove that memory above 4 GiB holds what is
+ *				written to it
+ *	init exec0 COMMAND...	run COMMAND with the time just before its exec
+ *				in MOTE_T0_NS, where mote --timing looks for it
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +36,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Where mote --timing watches for a byte, and which. */
@@ -247,6 +252,20 @@ static int highmem(size_t mib)
 	return high < len / PAGE / 2;
 }
 
+static int exec0(char **argv)
+{
+	struct timespec now;
+	char text[32];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(text, sizeof(text), "%lld",
+		 now.tv_sec * 1000000000ll + now.tv_nsec);
+	setenv("MOTE_T0_NS", text, 1);
+	execvp(argv[0], argv);
+	perror(argv[0]);
+	return errno == ENOENT ? 127 : 126;
+}
+
 int main(int argc, char **argv)
 {
 	const char *script;
@@ -254,6 +273,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "highmem") == 0)
 		return highmem(strtoul(argv[2], NULL, 10));
+	if (argc > 2 && strcmp(argv[1], "exec0") == 0)
+		return exec0(argv + 2);
 	if (getpid() != 1)
 		return 2;
 
