@@ -161,16 +161,6 @@ def sigint(term):
 
 
 @on_terminal("spin")
-def fatal_signal(term):
-    """Even a crash of the monitor itself gives the terminal back."""
-    term.wait_for(b"spinning")
-    term.wait_raw()
-    term.process.send_signal(signal.SIGABRT)
-    status = term.end()
-    expect(status == 134, f"status {status}: {term.seen!r}")
-
-
-@on_terminal("spin")
 def stop_and_go(term):
     """SIGTSTP gives the modes back, SIGCONT takes them again."""
     term.wait_for(b"spinning")
@@ -195,6 +185,5 @@ CASES = [
     ("tty-timeout", timeout),
     ("tty-sigterm", sigterm),
     ("tty-sigint", sigint),
-    ("tty-fatal-signal", fatal_signal),
     ("tty-stop-and-go", stop_and_go),
 ]

@@ -2,6 +2,9 @@
 /*
  * ring3-asm.S - from ring 0 to ring 3 in long mode
  *
+ * Ring 3 gets the ports by IOPL and by the TSS's bitmap: KVM's interpreter drops
+ * the first on the way down.
+ *
  * SYSEXIT is the one way down that KVM's interpreter knows.  AMD's CPUs do not
  * have it in long mode: there it raises #UD, whose handler uses IRET.
  */
@@ -11,6 +14,13 @@
 enter_ring3:
 	lgdt	gdt_pointer(%rip)
 	movq	%rdi, %cr3
+	leaq	tss(%rip), %rax
+	movw	%ax, 2 + tss_entry(%rip)
+	shrq	$16, %rax
+	movb	%al, 4 + tss_entry(%rip)
+	movb	%ah, 7 + tss_entry(%rip)
+	movl	$0x38, %eax
+	ltr	%ax
 	leaq	by_iret(%rip), %rax
 	movw	%ax, ud_gate(%rip)
 	shrq	$16, %rax
@@ -50,6 +60,9 @@ gdt:	.quad	0
 	.quad	0
 	.quad	0x00affb000000ffff	/* 0x28: ring 3 code, 64-bit */
 	.quad	0x00cff3000000ffff	/* 0x30: ring 3 data */
+tss_entry:				/* 0x38: TSS; below 4 GiB, too */
+	.quad	0x0000890000000000 + TSS_LIMIT
+	.quad	0
 gdt_pointer:
 	.word	. - gdt - 1
 	.quad	gdt
@@ -62,5 +75,14 @@ ud_gate:				/* 6: #UD; the address is below 4 GiB */
 idt_pointer:
 	.word	. - idt - 1
 	.quad	idt
+
+	/* SDM 1 §19.5.2: a permission bitmap of zeros opens every port. */
+	.balign	8
+tss:	.skip	102
+	.word	104			/* where the bitmap begins */
+	.skip	65536 / 8
+	.byte	0xff
+tss_end:
+	.set	TSS_LIMIT, tss_end - tss - 1
 
 	.section .note.GNU-stack, "", @progbits
