@@ -17,8 +17,8 @@ struct kvm_error;
  */
 #define SPEED_LINUX_MINIMUM 10.0
 
-/* Runs a counted loop at CPL 0 in a VM of its own, for some 5 ms and at most
- * about 50, and gives millions of instructions a second.  -errno when KVM does
+/* Runs a counted loop at CPL 0 in a VM of its own, for some 15 ms of CPU time
+ * and at most about 50, and gives millions of instructions a second.  -errno when KVM does
  * not make the VM, -EIO when the guest ends in any way but its own.  Before
  * other threads exist or after; nothing is left behind.
  */
