@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_walk.c - descriptor chains exhaustively in a small scope, and under a
+ * driver that rewrites them while they are walked
+ *
+ * The scope: queues of 1, 2 and 4, descriptors and an indirect table of two
+ * entries whose fields take edge values in all combinations.  A descriptor gets
+ * its values when the model first looks at it, so that those that no walk
+ * reaches are not enumerated.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+#include "virtio/virtqueue.h"
+
+#define RAM_SIZE (16u * PAGE_SIZE)
+#define AVAIL	 0x1000u
+#define USED	 0x2000u
+#define TABLE	 0x3000u /* of TABLE_NR entries */
+#define TABLE_NR 2
+#define BUFFER	 0x4000u
+#define MAX_SIZE 4
+
+/* For hot loops: Check writes to a pipe at every ck_assert(). */
+#define MUST(cond)                                                             \
+	do {                                                                   \
+		if (!(cond))                                                   \
+			ck_abort_msg("!(%s)", #cond);                          \
+	} while (0)
+
+/* Address and length; all fit in memory but the last three. */
+static const struct {
+	uint64_t addr;
+	uint32_t len;
+	bool inside;
+} places[] = {
+	{ BUFFER, 16, true },	      { TABLE, 16 * TABLE_NR, true },
+	{ BUFFER, 0, true },	      { RAM_SIZE - 16, 16, true },
+	{ RAM_SIZE - 16, 32, false }, { -16ull, 16, false },
+	{ BUFFER, 1u << 31, false },
+};
+
+static const uint16_t nexts[] = { 0, 1, 2, 4, 0xffff };
+
+#define NR_VALUES (ARRAY_SIZE(places) * 8 * ARRAY_SIZE(nexts))
+
+/* Place 2 and nothing else: what a descriptor of zeros amounts to. */
+#define ZERO_VALUE 2
+
+/* Cells: the queue's descriptors, then the table's. */
+struct scope {
+	struct guest_memory gm;
+	uint8_t *ram;
+	struct virtqueue vq;
+	struct virtq_config config;
+	uint64_t features;
+	unsigned int known; /* bit for each cell with a value */
+	unsigned int value[MAX_SIZE + TABLE_NR];
+	unsigned long valid, invalid;
+};
+
+/* What the model says of a chain. */
+struct verdict {
+	int need; /* a cell without value, or -1 */
+	bool valid;
+	uint64_t bytes[2]; /* readable, writable */
+};
+
+static void scope_init(struct scope *s, uint32_t size, uint64_t features)
+{
+	memset(s, 0, sizeof(*s));
+	s->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
+	memset(s->ram, 0, RAM_SIZE);
+	gmem_add(&s->gm, 0, RAM_SIZE, s->ram);
+	s->config = (struct virtq_config){ size, 0, AVAIL, USED };
+	s->features = features;
+	ck_assert_int_eq(virtq_enable(&s->vq, &s->gm, &s->config,
+				      VIRTQ_MAX_SIZE, features),
+			 0);
+}
+
+static void scope_fini(struct scope *s)
+{
+	free(s->ram);
+}
+
+static struct vring_desc decode(unsigned int value)
+{
+	unsigned int place = value % ARRAY_SIZE(places);
+
+	value /= ARRAY_SIZE(places);
+	return (struct vring_desc){ .addr = places[place].addr,
+				    .len = places[place].len,
+				    .flags = value % 8,
+				    .next = nexts[value / 8] };
+}
+
+static void set_cell(struct scope *s, unsigned int cell, unsigned int value)
+{
+	struct vring_desc d = decode(value);
+	uint64_t at = cell < s->vq.size ? 16u * cell
+					: TABLE + 16u * (cell - s->vq.size);
+
+	s->value[cell] = value;
+	s->known |= 1u << cell;
+	memcpy(s->ram + at, &d, sizeof(d));
+}
+
+/* Lists the data descriptors of the chain at 0 in LIST, as values.  Returns
+ * their number, -1 for a chain that breaks a rule of its links, or -2 when
+ * *NEED must be known first.
+ */
+static int model_path(const struct scope *s, unsigned int *list, int *need)
+{
+	unsigned int base = 0, n = s->vq.size, i = 0;
+	int nr = 0;
+
+	for (;;) {
+		struct vring_desc d;
+
+		if (i >= n)
+			return -1;
+		if (!(s->known >> (base + i) & 1)) {
+			*need = (int)(base + i);
+			return -2;
+		}
+		d = decode(s->value[base + i]);
+		if (!(d.flags & VRING_DESC_F_INDIRECT)) {
+			if (nr == s->vq.size)
+				return -1;
+			list[nr++] = s->value[base + i];
+			if (!(d.flags & VRING_DESC_F_NEXT))
+				return nr;
+			i = d.next;
+			continue;
+		}
+		if (base || !s->vq.indirect || d.flags & VRING_DESC_F_NEXT ||
+		    d.len % 16 || d.len < 16 || d.len / 16 > s->vq.size ||
+		    !places[s->value[i] % ARRAY_SIZE(places)].inside)
+			return -1;
+		if (d.addr != TABLE) {
+			if (nr == s->vq.size)
+				return -1;
+			list[nr++] = ZERO_VALUE;
+			return nr;
+		}
+		base = s->vq.size;
+		n = TABLE_NR;
+		i = 0;
+	}
+}
+
+static struct verdict model(const struct scope *s)
+{
+	struct verdict v = { .need = -1 };
+	unsigned int list[MAX_SIZE];
+	int nr = model_path(s, list, &v.need);
+	bool writing = false;
+
+	for (int i = 0; i < nr; i++) {
+		struct vring_desc d = decode(list[i]);
+		bool w = d.flags & VRING_DESC_F_WRITE;
+
+		if (writing && !w)
+			return v;
+		writing = w;
+		if (d.len && !places[list[i] % ARRAY_SIZE(places)].inside)
+			return v;
+		v.bytes[w] += d.len;
+	}
+	v.valid = nr >= 0;
+	return v;
+}
+
+static void compare(struct scope *s, struct verdict v)
+{
+	struct chain c;
+	int ret;
+
+	s->vq.next_avail = 0;
+	s->ram[AVAIL + 2] = 1;
+	ret = virtq_pop(&s->vq, &c);
+	MUST((ret == 1) == v.valid);
+	if (ret != 1) {
+		s->invalid++;
+		return;
+	}
+	s->valid++;
+	MUST(chain_readable(&c) == v.bytes[0]);
+	MUST(chain_writable(&c) == v.bytes[1]);
+	virtq_unpop(&s->vq, &c);
+}
+
+/* Gives the next cell that is needed each value of every STEP-th. */
+static void explore(struct scope *s, unsigned int depth)
+{
+	struct verdict v = model(s);
+	unsigned int step = depth < 3 ? 1 : 23;
+
+	if (v.need < 0) {
+		compare(s, v);
+		return;
+	}
+	for (unsigned int value = 0; value < NR_VALUES; value += step) {
+		set_cell(s, (unsigned int)v.need, value);
+		explore(s, depth + 1);
+	}
+	s->known &= ~(1u << v.need);
+}
+
+START_TEST(test_small_scope)
+{
+	const uint64_t indirect = 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+
+	for (uint32_t size = 1; size <= MAX_SIZE; size *= 2) {
+		for (int i = 0; i < 2; i++) {
+			struct scope s;
+
+			scope_init(&s, size, i ? indirect : 0);
+			explore(&s, 0);
+			ck_assert_uint_gt(s.valid, 0);
+			ck_assert_uint_gt(s.invalid, s.valid);
+			scope_fini(&s);
+		}
+	}
+}
+END_TEST
+
+struct mutator {
+	struct scope *s;
+	pthread_t thread;
+	_Atomic bool stop;
+};
+
+static uint32_t next_random(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* Rewrites descriptors, the table and the available ring: good, bad, good. */
+static void *mutate(void *arg)
+{
+	struct mutator *m = arg;
+	uint32_t rnd = 1;
+
+	while (!m->stop) {
+		uint32_t r = next_random(&rnd);
+		volatile uint16_t *avail =
+			(volatile uint16_t *)(void *)(m->s->ram + AVAIL);
+		volatile struct vring_desc *d =
+			(volatile struct vring_desc *)(void *)(m->s->ram +
+							       (r & 1 ? TABLE
+								      : 0));
+
+		d += r >> 1 & 7;
+		switch (r >> 4 & 7) {
+		case 0:
+			d->len = 0xfffffff0u;
+			break;
+		case 1:
+			d->addr = -8ull;
+			break;
+		case 2:
+			d->next = (uint16_t)(r >> 8);
+			break;
+		case 3:
+			d->flags = r >> 8 & 7;
+			break;
+		case 4:
+			avail[2 + (r >> 8 & 7)] = r >> 11 & 15;
+			break;
+		default:
+			d->addr = r & 1 ? BUFFER : TABLE;
+			d->len = 16;
+			d->flags = r & 1 ? VRING_DESC_F_WRITE
+					 : VRING_DESC_F_INDIRECT;
+			d->next = 1;
+			avail[1] = (uint16_t)(m->s->vq.next_avail + 4);
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void check_inside(const struct scope *s, const struct chain *c)
+{
+	unsigned int nr = c->nr_readable + c->nr_writable;
+	uint64_t sum = 0;
+
+	MUST(nr <= s->vq.size && c->head < s->vq.size);
+	for (unsigned int i = 0; i < nr; i++) {
+		const uint8_t *p = c->seg[i].iov_base;
+
+		MUST(p >= s->ram && p < s->ram + RAM_SIZE);
+		MUST(c->seg[i].iov_len <= (size_t)(s->ram + RAM_SIZE - p));
+		sum += c->seg[i].iov_len;
+	}
+	MUST(sum == chain_readable(c) + chain_writable(c));
+}
+
+/* V9, V11: a thread that rewrites everything while chains are popped, filled
+ * and pushed.  What was checked is what is used.
+ */
+START_TEST(test_racing_driver)
+{
+	struct mutator m = { 0 };
+	unsigned long good = 0, bad = 0;
+	struct scope s;
+
+	scope_init(&s, 8,
+		   1ull << VIRTIO_RING_F_INDIRECT_DESC |
+			   1ull << VIRTIO_RING_F_EVENT_IDX);
+	m.s = &s;
+	ck_assert_int_eq(pthread_create(&m.thread, NULL, mutate, &m), 0);
+	for (unsigned long i = 0; i < 300000 || good == 0 || bad == 0; i++) {
+		struct chain c;
+		int ret = virtq_pop(&s.vq, &c);
+
+		if (ret < 0) {
+			uint16_t at = s.vq.next_avail;
+
+			bad++;
+			virtq_disable(&s.vq);
+			MUST(virtq_enable(&s.vq, &s.gm, &s.config, 8,
+					  s.features) == 0);
+			s.vq.next_avail = (uint16_t)(at + 1);
+		}
+		if (ret <= 0)
+			continue;
+		good++;
+		check_inside(&s, &c);
+		chain_write_zeros(&c, 8);
+		MUST(virtq_push(&s.vq, &c, 8) == 0);
+		virtq_should_notify(&s.vq);
+	}
+	m.stop = true;
+	pthread_join(m.thread, NULL);
+	scope_fini(&s);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("walk");
+	TCase *tc = tcase_create("walk");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_small_scope);
+	tcase_add_test(tc, test_racing_driver);
+	suite_add_tcase(s, tc);
+	return s;
+}
+
+UNIT_MAIN(suite)
