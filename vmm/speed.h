@@ -12,15 +12,15 @@ struct kvm_error;
 
 /* Millions of instructions a second below which a stock Linux kernel is not
  * worth starting: its boot takes about 10^9 instructions.  Interpreting hosts
- * reach one or two, CPU emulators with nested paging several tens, hardware a
- * thousand.
+ * reach one or two, CPU emulators with nested paging some hundred, hardware
+ * more than a thousand.
  */
 #define SPEED_LINUX_MINIMUM 10.0
 
 /* Runs a counted loop at CPL 0 in a VM of its own, for some 15 ms of CPU time
- * and at most about 50, and gives millions of instructions a second.  -errno when KVM does
- * not make the VM, -EIO when the guest ends in any way but its own.  Before
- * other threads exist or after; nothing is left behind.
+ * and at most about 50, and gives millions of instructions a second.  -errno
+ * when KVM does not make the VM, -EIO when the guest ends in any way but its
+ * own.  Nothing is left behind.
  */
 int speed_probe(int kvm_fd, double *minstr_per_s);
 
