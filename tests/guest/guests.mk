@@ -31,27 +31,32 @@ guests: $(GUESTS)
 $(GUESTS_32:%=$(B)/guest/%): $(B)/guest/%: $(G)/%.c $(GUEST_DEPS) \
 		| $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_32) $(VOICE_$*) -o $@ $(G)/start-pvh.S $< $(GUEST_LIB) \
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_32) $(VOICE_$*) -o $@ $(G)/start-pvh.S $< $(GUEST_LIB) \
 		$(wildcard $(G)/$*-asm.S)
 
 $(GUESTS_64:%=$(B)/guest/%): $(B)/guest/%: $(G)/%.c $(GUEST_DEPS) \
 		| $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_64) -o $@ $(G)/start-linux.S $< $(G)/guest.c \
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_64) -o $@ $(G)/start-linux.S $< $(G)/guest.c \
 		$(wildcard $(G)/$*-asm.S)
 
 $(B)/guest/boot-bzimage: $(G)/boot-linux.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_BZ) -o $@ $(G)/start-linux.S $< $(G)/guest.c
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_BZ) -o $@ $(G)/start-linux.S $< $(G)/guest.c
 
 # What the benchmarks start: it says one thing on the 16550, which the floor
 # and QEMU have too.
 $(B)/guest/hello-serial: $(G)/hello.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_32) -DGUEST_SERIAL -o $@ $(G)/start-pvh.S $< $(G)/guest.c
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_32) -DGUEST_SERIAL -o $@ $(G)/start-pvh.S $< $(G)/guest.c
 
 benches: $(B)/bench/floor $(B)/bench/stopwatch
 
 $(B)/bench/%: tests/bench/%.c boot/layout.h | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< -lpthread
+	$(call say,CC      $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< -lpthread

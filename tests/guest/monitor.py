@@ -124,7 +124,7 @@ class Report:
         if self.chosen and not any(w in name for w in self.chosen):
             return
         self.skipped += 1
-        print(f"skip {name}: {why}")
+        print(f"ok {name} # skip {why}")
 
     def end(self, what):
         shutil.rmtree(self.scratch, ignore_errors=True)
