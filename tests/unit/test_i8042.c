@@ -99,7 +99,11 @@ START_TEST(ports_taken)
 {
 	struct machine m;
 
-	machine_init(&m);
+	memset(&m, 0, sizeof(m));
+	bus_add(&m.pio, I8042_DATA_PORT, 1, &m.i8042.data);
+	ck_assert_int_eq(i8042_init(&m.i8042, &m.pio, on_reset), -EEXIST);
+	memset(&m, 0, sizeof(m));
+	bus_add(&m.pio, I8042_COMMAND_PORT, 1, &m.i8042.command);
 	ck_assert_int_eq(i8042_init(&m.i8042, &m.pio, on_reset), -EEXIST);
 }
 END_TEST

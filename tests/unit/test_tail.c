@@ -108,6 +108,10 @@ START_TEST(keeps_the_last_forty)
 	ck_assert_uint_eq(tail_count(&tail), TAIL_LINES);
 	ck_assert_str_eq(tail_line(&tail, 0), "line 961");
 	ck_assert_str_eq(tail_line(&tail, TAIL_LINES - 1), "unfinished");
+	/* A line that is used again is empty. */
+	add("\n\nx");
+	ck_assert_str_eq(tail_line(&tail, TAIL_LINES - 3), "unfinished");
+	ck_assert_str_eq(tail_line(&tail, TAIL_LINES - 2), "");
 }
 END_TEST
 
@@ -140,6 +144,7 @@ START_TEST(panic)
 		{ "hello\r\nKernel panic - not syncing", true },
 		{ "/ # [   12.5] Kernel panic - not syncing: sysrq", true },
 		{ "\33[0mKernel panic - not syncing", true },
+		{ " 10%\rKernel panic - not syncing", true },
 		{ "KKernel panic - not syncing", false },
 		{ "KernelKernel panic - not syncing", false },
 		{ "x Kernel panic - not syncing", false },
