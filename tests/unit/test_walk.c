@@ -273,7 +273,7 @@ static void *mutate(void *arg)
 			d->flags = r >> 8 & 7;
 			break;
 		case 4:
-			avail[2 + (r >> 8 & 7)] = r >> 11 & 15;
+			avail[2 + (r >> 8 & 7)] = (r >> 11 & 63) % 9;
 			break;
 		default:
 			d->addr = r & 1 ? BUFFER : TABLE;
@@ -281,7 +281,6 @@ static void *mutate(void *arg)
 			d->flags = r & 1 ? VRING_DESC_F_WRITE
 					 : VRING_DESC_F_INDIRECT;
 			d->next = 1;
-			avail[1] = (uint16_t)(m->s->vq.next_avail + 4);
 			break;
 		}
 	}
@@ -320,8 +319,10 @@ START_TEST(test_racing_driver)
 	ck_assert_int_eq(pthread_create(&m.thread, NULL, mutate, &m), 0);
 	for (unsigned long i = 0; i < 300000 || good == 0 || bad == 0; i++) {
 		struct chain c;
-		int ret = virtq_pop(&s.vq, &c);
+		int ret;
 
+		put_le16(s.ram + AVAIL + 2, (uint16_t)(s.vq.next_avail + 4));
+		ret = virtq_pop(&s.vq, &c);
 		if (ret < 0) {
 			uint16_t at = s.vq.next_avail;
 
