@@ -503,7 +503,7 @@ START_TEST(emergency_write)
 {
 	const char *want = "abcd";
 	uint8_t byte = 'd';
-	uint32_t zero = 1;
+	uint32_t zero;
 
 	emergency('a'); /* status 0 */
 	ck_assert_uint_eq(fp.writes, 0);
@@ -521,13 +521,19 @@ START_TEST(emergency_write)
 	ck_assert_mem_eq(fp.out, want, 4);
 	ck_assert_uint_eq(counter_get(&stats()->emerg_bytes), 4);
 
+	/* A wide write that covers the low byte from below. */
+	fd_mmio_write(&fd, OFF_EMERG - 4, "....e...", 8);
+	fd_run_loop(&fd);
+	ck_assert_uint_eq(fp.used, 5);
+	ck_assert_uint_eq(fp.out[4], 'e');
+
 	/* The other fields are not written, emerg_wr is not read. */
 	for (uint32_t off = 0; off < 8; off++)
 		fd_mmio_write(&fd, VIRTIO_MMIO_CONFIG + off, &byte, 1);
 	for (uint32_t off = 9; off < 16; off++)
 		fd_mmio_write(&fd, VIRTIO_MMIO_CONFIG + off, &byte, 1);
 	fd_run_loop(&fd);
-	ck_assert_uint_eq(fp.used, 4);
+	ck_assert_uint_eq(fp.used, 5);
 	fd_config_read(&fd, 0, &zero, 4);
 	ck_assert_uint_eq(zero, 0);
 	fd_config_read(&fd, 8, &zero, 4);
