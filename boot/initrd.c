@@ -50,9 +50,8 @@ int initrd_load(struct guest_memory *gm, int fd, bool copy,
 				   (unsigned long long)file.size,
 				   (unsigned long long)high);
 	return boot_refuse(err, -ENOSPC, "initrd",
-			   "%llu bytes, the kernel leaves %llu of %llu MiB: "
-			   "use a larger -m",
+			   "%llu bytes, the kernel leaves room for %llu: use a "
+			   "larger -m",
 			   (unsigned long long)file.size,
-			   (unsigned long long)(low_end - MIN(low, low_end)),
-			   (unsigned long long)(gmem_size(gm) >> 20));
+			   (unsigned long long)(low_end - MIN(low, low_end)));
 }
