@@ -10,6 +10,13 @@
 
 #include "virtio/virtio.h"
 
+/* For hot loops: Check writes to a pipe at every ck_assert(). */
+#define MUST(cond)                                                             \
+	do {                                                                   \
+		if (!(cond))                                                   \
+			ck_abort_msg("!(%s)", #cond);                          \
+	} while (0)
+
 #define ECHO_QUEUES	 2
 #define ECHO_CONFIG_SIZE 12
 #define ECHO_FEATURE_A	 0  /* offered */
