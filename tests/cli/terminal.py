@@ -136,6 +136,7 @@ def crash(term):
 
 @on_terminal("spin", "--timeout", "1")
 def timeout(term):
+    term.wait_raw()
     status = term.end()
     expect(status == 124, f"status {status}: {term.seen!r}")
 
