@@ -456,6 +456,7 @@ START_TEST(test_start_fails)
 	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
 	for (unsigned int q = 0; q < ECHO_QUEUES; q++)
 		ck_assert_int_eq(vdev->doorbell[q].fd, -1);
+	ck_assert_int_eq(vdev->doorbell[0].source.fd, -1);
 	ck_assert_int_eq(virtio_device_start(vdev), 0);
 	next = vdev->doorbell[0].fd;
 	ck_assert_int_eq(fcntl(next, F_GETFD), FD_CLOEXEC);

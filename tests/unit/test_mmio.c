@@ -103,7 +103,9 @@ START_TEST(test_queue_unready)
 	ck_assert_uint_eq(fd_reg(&fd, VIRTIO_MMIO_QUEUE_READY), 0);
 	memset(used, 0xee, 6 + 8 * SIZE);
 	memset(fd_avail_ring(&fd, 0), 0xee, 6 + 2 * SIZE);
+	echo.notified[0] = 0;
 	fd_kick(&fd, 0);
+	ck_assert_uint_eq(echo.notified[0], 0);
 	for (int i = 0; i < 6 + 8 * SIZE; i++)
 		ck_assert_uint_eq(used[i], 0xee);
 	ck_assert(!(status() & NEEDS_RESET));
@@ -176,6 +178,26 @@ START_TEST(test_queue_refused)
 }
 END_TEST
 
+/* virtio 1.2 §4.2.2: the halves of an address, in either order */
+START_TEST(test_queue_addresses)
+{
+	const struct virtq_config *c = &fd.mmio.queue[0];
+
+	for (unsigned int r = 1; r < ARRAY_SIZE(queue_registers); r += 2) {
+		const uint64_t *word = r == 1	? &c->desc
+				       : r == 3 ? &c->driver
+						: &c->device;
+
+		ck_assert(fd_negotiate(&fd, FD_FEATURES));
+		fd_set_reg(&fd, queue_registers[r + 1], 0x89abcdef);
+		fd_set_reg(&fd, queue_registers[r], 0x01234567);
+		ck_assert_uint_eq(*word, 0x89abcdef01234567);
+		fd_set_reg(&fd, queue_registers[r + 1], 0x76543210);
+		ck_assert_uint_eq(*word, 0x7654321001234567);
+	}
+}
+END_TEST
+
 /* Only 1 makes a queue ready. */
 START_TEST(test_queue_ready_values)
 {
@@ -240,6 +262,7 @@ START_TEST(test_queue_again)
 	ck_assert(fd_setup_queue(&fd, 0, 8));
 	fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_NUM, 2);
 	ck_assert_uint_eq(fd.vdev->vq[0].size, 8);
+	ck_assert_uint_eq(fd.mmio.queue[0].num, 8);
 	fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_READY, 0);
 	ck_assert(fd_setup_queue(&fd, 0, 4));
 	ck_assert_uint_eq(fd.vdev->vq[0].size, 4);
@@ -332,6 +355,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_queue_unready);
 	tcase_add_test(tc, test_queue_sel);
 	tcase_add_test(tc, test_queue_refused);
+	tcase_add_test(tc, test_queue_addresses);
 	tcase_add_test(tc, test_queue_ready_values);
 	tcase_add_test(tc, test_queue_registers_frozen);
 	tcase_add_test(tc, test_queue_again);

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * test_walk.c - descriptor chains exhaustively in a small scope, and under a
- * driver that rewrites them while they are walked
+ * test_walk.c - descriptor chains exhaustively in a small scope
  *
  * The scope: queues of 1, 2 and 4, descriptors and an indirect table of two
  * entries whose fields take edge values in all combinations.  A descriptor gets
  * its values when the model first looks at it, so that those that no walk
  * reaches are not enumerated.
  */
-#include <pthread.h>
 #include <string.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
 #include "base/util.h"
+#include "tests/unit/echo_device.h"
 #include "tests/unit/unit.h"
 #include "virtio/virtqueue.h"
 
@@ -25,13 +24,6 @@
 #define TABLE_NR 2
 #define BUFFER	 0x4000u
 #define MAX_SIZE 4
-
-/* For hot loops: Check writes to a pipe at every ck_assert(). */
-#define MUST(cond)                                                             \
-	do {                                                                   \
-		if (!(cond))                                                   \
-			ck_abort_msg("!(%s)", #cond);                          \
-	} while (0)
 
 /* Address and length; all fit in memory but the last three. */
 static const struct {
@@ -231,121 +223,6 @@ START_TEST(test_small_scope)
 }
 END_TEST
 
-struct mutator {
-	struct scope *s;
-	pthread_t thread;
-	_Atomic bool stop;
-};
-
-static uint32_t next_random(uint32_t *state)
-{
-	*state = *state * 1664525u + 1013904223u;
-	return *state >> 8;
-}
-
-/* Rewrites descriptors, the table and the available ring: good, bad, good. */
-static void *mutate(void *arg)
-{
-	struct mutator *m = arg;
-	uint32_t rnd = 1;
-
-	while (!m->stop) {
-		uint32_t r = next_random(&rnd);
-		volatile uint16_t *avail =
-			(volatile uint16_t *)(void *)(m->s->ram + AVAIL);
-		volatile struct vring_desc *d =
-			(volatile struct vring_desc *)(void *)(m->s->ram +
-							       (r & 1 ? TABLE
-								      : 0));
-
-		d += r >> 1 & 7;
-		switch (r >> 4 & 7) {
-		case 0:
-			d->len = 0xfffffff0u;
-			break;
-		case 1:
-			d->addr = -8ull;
-			break;
-		case 2:
-			d->next = (uint16_t)(r >> 8);
-			break;
-		case 3:
-			d->flags = r >> 8 & 7;
-			break;
-		case 4:
-			avail[2 + (r >> 8 & 7)] = (r >> 11 & 63) % 9;
-			break;
-		default:
-			d->addr = r & 1 ? BUFFER : TABLE;
-			d->len = 16;
-			d->flags = r & 1 ? VRING_DESC_F_WRITE
-					 : VRING_DESC_F_INDIRECT;
-			d->next = 1;
-			break;
-		}
-	}
-	return NULL;
-}
-
-static void check_inside(const struct scope *s, const struct chain *c)
-{
-	unsigned int nr = c->nr_readable + c->nr_writable;
-	uint64_t sum = 0;
-
-	MUST(nr <= s->vq.size && c->head < s->vq.size);
-	for (unsigned int i = 0; i < nr; i++) {
-		const uint8_t *p = c->seg[i].iov_base;
-
-		MUST(p >= s->ram && p < s->ram + RAM_SIZE);
-		MUST(c->seg[i].iov_len <= (size_t)(s->ram + RAM_SIZE - p));
-		sum += c->seg[i].iov_len;
-	}
-	MUST(sum == chain_readable(c) + chain_writable(c));
-}
-
-/* V9, V11: a thread that rewrites everything while chains are popped, filled
- * and pushed.  What was checked is what is used.
- */
-START_TEST(test_racing_driver)
-{
-	struct mutator m = { 0 };
-	unsigned long good = 0, bad = 0;
-	struct scope s;
-
-	scope_init(&s, 8,
-		   1ull << VIRTIO_RING_F_INDIRECT_DESC |
-			   1ull << VIRTIO_RING_F_EVENT_IDX);
-	m.s = &s;
-	ck_assert_int_eq(pthread_create(&m.thread, NULL, mutate, &m), 0);
-	for (unsigned long i = 0; i < 300000 || good == 0 || bad == 0; i++) {
-		struct chain c;
-		int ret;
-
-		put_le16(s.ram + AVAIL + 2, (uint16_t)(s.vq.next_avail + 4));
-		ret = virtq_pop(&s.vq, &c);
-		if (ret < 0) {
-			uint16_t at = s.vq.next_avail;
-
-			bad++;
-			virtq_disable(&s.vq);
-			MUST(virtq_enable(&s.vq, &s.gm, &s.config, 8,
-					  s.features) == 0);
-			s.vq.next_avail = (uint16_t)(at + 1);
-		}
-		if (ret <= 0)
-			continue;
-		good++;
-		check_inside(&s, &c);
-		chain_write_zeros(&c, 8);
-		MUST(virtq_push(&s.vq, &c, 8) == 0);
-		virtq_should_notify(&s.vq);
-	}
-	m.stop = true;
-	pthread_join(m.thread, NULL);
-	scope_fini(&s);
-}
-END_TEST
-
 static Suite *suite(void)
 {
 	Suite *s = suite_create("walk");
@@ -353,7 +230,6 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_small_scope);
-	tcase_add_test(tc, test_racing_driver);
 	suite_add_tcase(s, tc);
 	return s;
 }
