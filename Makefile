@@ -4,6 +4,8 @@
 # it names them).  All output is under build/.
 
 B	:= build
+Q	:= $(if $(V),,@)
+say	= $(if $(V),,@echo '  $(1)')
 CC	:= gcc
 CLANG	:= clang
 VERSION	:= 0.1.0
@@ -42,52 +44,60 @@ FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 all: $(B)/mote
 .PHONY: all check demo clean help fuzz bench format install guests clang-build
 .DELETE_ON_ERROR:
+.SECONDARY:
 
-# $(call packages,NAMES): an order-only stamp that the packages are installed.
-$(B)/.pkg-%:
+# build/.pkg-NAME: the packages in PKG_NAME are installed.
+$(B)/.pkg-%: Makefile
 	@mkdir -p $(B)
 	@tests/packages $(PKG_$*)
 	@touch $@
 
 $(B)/obj/%.o: %.c | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
+	$(call say,CC      $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
 
 $(B)/mote: $(SRC:%.c=$(B)/obj/%.o)
-	$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK    $@)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The same sources under ASan and UBSan, for unit tests.
 $(B)/san/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
+	$(call say,CC      $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
 
 $(B)/san/libmote.a: $(LIBSRC:%.c=$(B)/san/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/unit/%: $(B)/san/tests/unit/%.o $(UNITLIB:%.c=$(B)/san/%.o) \
 		$(B)/san/libmote.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ -lcheck -lsubunit -lm -lrt -lpthread $(LDLIBS)
+	$(call say,LINK    $@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcheck -lsubunit -lm -lrt -lpthread $(LDLIBS)
 
 # Fuzz targets: clang, libFuzzer.
 $(B)/fz/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(CFLAGS) $(SAN) -fsanitize=fuzzer-no-link \
+	$(call say,CLANG   $@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(CFLAGS) $(SAN) -fsanitize=fuzzer-no-link \
 		-MMD -MP -c -o $@ $<
 
 $(B)/fz/libmote.a: $(LIBSRC:%.c=$(B)/fz/%.o) $(UNITLIB:%.c=$(B)/fz/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/fuzz/%: $(B)/fz/tests/fuzz/%.o $(B)/fz/libmote.a
 	@mkdir -p $(@D)
-	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ -lpthread $(LDLIBS)
+	$(call say,LINK    $@)
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ -lpthread $(LDLIBS)
 
 # The binary once more by clang, for its warnings.
 $(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CLANG   $@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 clang-build: $(SRC:%.c=$(B)/clang/%.o)
 

@@ -281,6 +281,7 @@ int machine_create(struct machine *m, const struct vm_config *config,
  */
 static int check_speed(const struct machine *m, int kvm_fd)
 {
+	struct kvm_error err;
 	const char *module;
 	double speed;
 	struct stat st;
@@ -291,11 +292,9 @@ static int check_speed(const struct machine *m, int kvm_fd)
 		return 0;
 	if (speed_probe(kvm_fd, &speed) < 0 || speed >= SPEED_LINUX_MINIMUM)
 		return 0;
-	log_error("-k %s: this host's KVM (%s) interprets guest kernel code at "
-		  "about %.1f million instructions a second, so a stock kernel "
-		  "will not boot; use a host with VT-x or AMD-V (mote doctor "
-		  "says more, --allow-slow tries all the same)",
-		  m->config->kernel, module ? module : "unknown module", speed);
+	speed_explain(module, speed, &err);
+	log_error("-k %s: %s (--allow-slow tries all the same)",
+		  m->config->kernel, err.text);
 	return -ENOTSUP;
 }
 
