@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the runners share: one mote process under test, and TAP-like lines."""
 
+import fcntl
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 MOTE = os.environ.get("MOTE", os.path.join(BUILD, "mote"))
 GUESTS = os.path.join(BUILD, "guest")
+KVM_GET_API_VERSION = 0xae00
 PATIENCE = float(os.environ.get("PATIENCE", "60"))  # seconds a case
 
 
@@ -34,7 +35,12 @@ def expect(condition, why):
 def why_no_kvm():
     """None when machines can be started here, else the reason."""
     try:
-        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        fd = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if fcntl.ioctl(fd, KVM_GET_API_VERSION) != 12:
+                return "/dev/kvm: not KVM's API version 12"
+        finally:
+            os.close(fd)
     except OSError as e:
         return "/dev/kvm: " + e.strerror
     return None
@@ -141,8 +147,3 @@ class Report:
             f.write(data)
         os.chmod(path, mode)
         return path
-
-
-def ignore_interrupts():
-    """So that a SIGINT meant for a test's own child ends nothing else."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
