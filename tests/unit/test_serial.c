@@ -335,6 +335,16 @@ START_TEST(full_ring_drops_and_counts)
 	ck_assert_uint_eq(world.nr_got, SERIAL_OUT_SIZE + 1);
 	ck_assert_uint_eq(counter_get(&uart.dropped), 10);
 
+	/* All of a full ring that wraps, without a byte that wakes again. */
+	world.nr_got = 0;
+	world.space = BULK;
+	for (unsigned int i = 0; i < SERIAL_OUT_SIZE; i++)
+		out(UART_TX, i);
+	step();
+	ck_assert_uint_eq(world.nr_got, SERIAL_OUT_SIZE);
+	for (unsigned int i = 0; i < SERIAL_OUT_SIZE; i++)
+		ck_assert_uint_eq(world.got[i], i & 0xff);
+
 	/* At the end of the machine no loop runs. */
 	out(UART_TX, '?');
 	serial_flush(&uart);

@@ -478,7 +478,7 @@ START_TEST(regular_files)
 	for (unsigned int i = 0; console.nr_got < BULK - 1000 && i < 10000;
 	     i++) {
 		if (console.room == 0)
-			console_make_room(&console, 1 + i % 9000);
+			console_make_room(&console, 1 + i * 2909 % 9000);
 		loop_step(&loop, 0);
 	}
 	ck_assert_uint_eq(console.nr_got, BULK - 1000);
@@ -669,6 +669,9 @@ static bool tty_is_raw(void)
 	if (now.c_lflag & (ICANON | ECHO | ISIG))
 		return false;
 	ck_assert_uint_eq(now.c_oflag & OPOST, 0);
+	/* What raw mode does not concern stays. */
+	ck_assert_uint_eq(now.c_cc[VINTR], cooked.c_cc[VINTR]);
+	ck_assert_uint_eq(cfgetospeed(&now), cfgetospeed(&cooked));
 	return true;
 }
 
@@ -705,6 +708,10 @@ START_TEST(tty_modes)
 	terminal_resume(&term);
 	ck_assert(tty_is_raw());
 	ck_assert_int_eq(tcsetattr(slave, TCSANOW, &cooked), 0);
+	terminal_resume(&term);
+	ck_assert(tty_is_raw());
+
+	/* Raw mode is not what is put back. */
 	terminal_resume(&term);
 	ck_assert(tty_is_raw());
 
@@ -912,21 +919,22 @@ static int background_job(void)
 {
 	struct termios now;
 	int shell_pgrp;
+	pid_t job;
 
 	signal(SIGTTOU, SIG_IGN); /* a shell does */
 	if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
 		return 1;
 	shell_pgrp = getpgrp();
-	switch (fork()) {
-	case 0:
-		break;
-	default: {
+	job = fork();
+	if (job > 0) {
 		int status;
 
-		if (wait(&status) < 0)
+		if (waitpid(job, &status, WUNTRACED) != job)
 			return 2;
-		return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
-	}
+		if (WIFEXITED(status))
+			return WEXITSTATUS(status);
+		kill(job, SIGKILL); /* stopped by SIGTTIN or SIGTTOU */
+		return 3;
 	}
 	signal(SIGTTOU, SIG_DFL);
 	if (setpgid(0, 0) < 0 || tcgetpgrp(slave) != shell_pgrp)
