@@ -198,13 +198,15 @@ static int walk_indirect(struct walk *w, const struct vring_desc *d)
 	/* virtio 1.2 §2.7.5.3.1: only when negotiated, and never with NEXT */
 	if (!w->vq->indirect || d->flags & VRING_DESC_F_NEXT)
 		return -EBADMSG;
-	if (d->len % sizeof(table[0]) || n == 0 || n > w->vq->size)
+	if (d->len % sizeof(table[0]) || n > w->vq->size)
 		return -EBADMSG;
 	ret = gmem_read(w->vq->gm, d->addr, table, d->len);
 	if (ret < 0)
 		return ret;
 	for (;;) {
-		/* virtio 1.2 §2.7.5.3.1: not nested */
+		/* virtio 1.2 §2.7.5.3.1: not nested.  A table of none ends here
+		 * as well.
+		 */
 		if (i >= n || table[i].flags & VRING_DESC_F_INDIRECT)
 			return -EBADMSG;
 		ret = walk_add(w, &table[i]);

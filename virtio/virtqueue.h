@@ -40,12 +40,12 @@ struct virtqueue {
 	uint16_t next_avail; /* free running (§2.7.6) */
 	uint16_t next_used;
 	uint16_t notified_used; /* next_used when we last decided to notify */
+	uint64_t in_flight[VIRTQ_MAX_SIZE / 64]; /* heads popped, not pushed */
+	unsigned int nr_in_flight;
 	/* Chains that virtq_pop() still gives out before it says that the ring
 	 * is empty; VIRTQ_NO_BUDGET outside virtio_run_queue_locked().
 	 */
 	unsigned int budget;
-	unsigned int nr_in_flight;
-	uint64_t in_flight[VIRTQ_MAX_SIZE / 64]; /* heads popped, not pushed */
 };
 
 /* Freezes CONFIG and makes the queue live.  MAX is QueueNumMax; FEATURES is
