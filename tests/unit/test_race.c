@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include <sys/mman.h>
 
@@ -26,6 +27,7 @@
 #define BUFFER	 0x4000u
 #define SIZE	 8
 #define ROUNDS	 100000
+#define STEPPED	 12	     /* passes, each with other changes */
 #define PATIENCE 2000000000u /* ns without progress: a notification is lost */
 
 struct race {
@@ -179,7 +181,9 @@ static bool wait_beyond(_Atomic unsigned int *counter, unsigned int seen)
 {
 	uint64_t start = now_ns();
 
-	while (*counter == seen) {
+	for (unsigned int i = 0; *counter == seen; i++) {
+		if (i < 1000)
+			continue; /* stays close to the other side */
 		if (now_ns() - start > PATIENCE)
 			return false;
 		sched_yield();
@@ -301,6 +305,86 @@ START_TEST(test_second_look)
 }
 END_TEST
 
+/* While virtq_pop() is stepped, one descriptor is good or bad at random after
+ * each of its instructions.
+ */
+static struct {
+	volatile struct vring_desc *target;
+	struct vring_desc good, bad;
+	uint32_t rnd;
+	unsigned long steps;
+	bool on;
+} stepper;
+
+#define TRAP_FLAG 0x100 /* SDM 3A §2.3, EFLAGS.TF */
+
+static void step(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)sig;
+	(void)info;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+	if (!stepper.on)
+		return;
+	uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+	stepper.steps++;
+	*stepper.target = next_random(&stepper.rnd) & 64 ? stepper.good
+							 : stepper.bad;
+}
+
+static void pop_stepped(struct race *r)
+{
+	struct chain c;
+	int ret;
+
+	*stepper.target = stepper.good;
+	r->avail[1] = (uint16_t)(r->vq.next_avail + 1);
+	stepper.on = true;
+	raise(SIGTRAP);
+	ret = virtq_pop(&r->vq, &c);
+	stepper.on = false;
+	MUST(ret != 0);
+	if (ret < 0)
+		return;
+	check_inside(r, &c);
+	virtq_unpop(&r->vq, &c);
+}
+
+/* V9: descriptors that change between any two instructions of virtq_pop(); what
+ * was checked is what is used.
+ */
+START_TEST(test_change_at_each_instruction)
+{
+	const struct vring_desc good = { BUFFER, 16, VRING_DESC_F_WRITE, 0 };
+	const struct vring_desc bad[] = {
+		{ BUFFER, 0xfffffff0u, VRING_DESC_F_WRITE, 0 },
+		{ -8ull, 16, VRING_DESC_F_WRITE, 0 },
+		{ BUFFER, 16, VRING_DESC_F_NEXT, 0xffff },
+	};
+	struct sigaction on_step = { .sa_sigaction = step,
+				     .sa_flags = SA_SIGINFO },
+			 old;
+	struct race r;
+
+	race_init(&r, absent_driver);
+	sigaction(SIGTRAP, &on_step, &old);
+	r.desc[0] = (struct vring_desc){ TABLE, 16, VRING_DESC_F_INDIRECT, 0 };
+	stepper.good = good;
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(bad) * STEPPED; i++) {
+		bool direct = i >= ARRAY_SIZE(bad) * STEPPED;
+
+		stepper.target = direct ? r.desc : r.table;
+		stepper.bad = bad[i % ARRAY_SIZE(bad)];
+		pop_stepped(&r);
+	}
+	/* It was stepped indeed. */
+	ck_assert_uint_gt(stepper.steps, 100ul * STEPPED);
+	sigaction(SIGTRAP, &old, NULL);
+	race_fini(&r);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("race");
@@ -309,6 +393,7 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_rewriting_driver);
 	tcase_add_test(tc, test_second_look);
+	tcase_add_test(tc, test_change_at_each_instruction);
 	tcase_add_test(tc, test_no_lost_notification);
 	suite_add_tcase(s, tc);
 	return s;
