@@ -345,7 +345,26 @@ START_TEST(full_pipe_pushes_back)
 }
 END_TEST
 
-/* The same when a second description is not to be had. */
+/* The sink has room again and the loop has not looked yet: order is kept. */
+START_TEST(held_bytes_go_first)
+{
+	int in[2], out[2];
+	uint8_t first[8192];
+
+	make_pipe(in);
+	make_pipe(out);
+	open_term(in[0], out[1]);
+	ck_assert_uint_eq(print(&console, bulk, 100000), 100000);
+	ck_assert_int_eq(read(out[0], first, sizeof(first)), sizeof(first));
+	ck_assert_uint_eq(print(&console, bulk + 100000, 5000), 5000);
+	drain_check(out[0], bulk + sizeof(first), 105000 - sizeof(first), 5000);
+	close_term();
+	close_pair(in);
+	close_pair(out);
+}
+END_TEST
+
+/* Back pressure when a second description is not to be had. */
 START_TEST(full_pipe_without_reopening)
 {
 	int in[2], out[2];
@@ -1005,6 +1024,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, no_escapes_in_a_pipe);
 	tcase_add_test(tc, pipe_input_waits_for_room);
 	tcase_add_test(tc, full_pipe_pushes_back);
+	tcase_add_test(tc, held_bytes_go_first);
 	tcase_add_test(tc, full_pipe_without_reopening);
 	tcase_add_test(tc, socket_both_ways);
 	tcase_add_test(tc, closed_pipe_swallows);
