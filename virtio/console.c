@@ -15,8 +15,8 @@
  * piped in) is not lost in the reset with which every driver begins.
  *
  * A driver may write emerg_wr before it has set up anything, on a vCPU thread
- * (§5.3.5.1).  The port belongs to the loop: the byte waits in a small fifo, and
- * an eventfd wakes the loop for the first one.
+ * (§5.3.5.1).  The port belongs to the loop: the byte waits in a small fifo,
+ * and an eventfd wakes the loop for the first one.
  */
 #include <errno.h>
 #include <stdlib.h>

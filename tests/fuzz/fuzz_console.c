@@ -20,7 +20,7 @@
 
 #define RAM_SIZE   (4u * PAGE_SIZE)
 #define QUEUE_SIZE 64u
-#define NR_SLOTS   16u /* chains a queue; each has 4 descriptors and 128 bytes */
+#define NR_SLOTS   16u /* chains a queue, 4 descriptors and 128 bytes each */
 #define SLOT_SIZE  128u
 #define RINGS	   0x1000u /* bytes a queue: table, available, used */
 #define AVAIL	   0x400u
@@ -112,7 +112,7 @@ static uint64_t slot_gpa(unsigned int q, unsigned int slot)
 	return DATA + q * PAGE_SIZE + slot * SLOT_SIZE;
 }
 
-/* Resets the device and drives it to DRIVER_OK, with FEATURES from the input. */
+/* Resets the device and drives it to DRIVER_OK; the input has the features. */
 static void restart(struct fuzz *f)
 {
 	uint8_t features = take(f);

@@ -148,8 +148,8 @@ static unsigned int cut_up(struct fd_seg *seg, uint64_t gpa, size_t len,
 	return n;
 }
 
-/* Posts and rings: NR_R readable bytes at R and ROOM writable ones.  Returns the
- * last writable byte; PENDING when the chain was not used.
+/* Posts and rings: NR_R readable bytes at R and ROOM writable ones.  Returns
+ * the last writable byte; PENDING when the chain was not used.
  */
 static uint8_t ask_raw(const void *r, size_t nr_r, size_t room)
 {
@@ -525,7 +525,7 @@ START_TEST(shrunk_image)
 }
 END_TEST
 
-/* V31: a batch of large requests does not hold the loop, refused ones neither */
+/* V31: large requests do not hold the loop, refused ones neither */
 START_TEST(large_batch_takes_turns)
 {
 	const size_t len = MIB(1);
