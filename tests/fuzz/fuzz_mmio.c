@@ -3,8 +3,8 @@
  * fuzz_mmio.c - a driver that writes registers in any order and shape
  *
  * The input is a program of short actions on a device with two queues: register
- * accesses by name or by offset, doorbells, bytes in guest memory, and the set-up
- * steps of a good driver, so that deep states are near.  After each action the
+ * accesses by name or by offset, doorbells, bytes in guest memory, and the steps
+ * of a good driver, so that deep states are near.  After each action the
  * invariants of the transport are checked.
  */
 #include <stdlib.h>
