@@ -2,8 +2,11 @@
 /*
  * test_console.c - virtio console: ports that fill up, drivers that come late
  */
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
+
+#include <sys/resource.h>
 
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -618,6 +621,23 @@ START_TEST(spurious_doorbells)
 }
 END_TEST
 
+/* No descriptors left: nothing is made and nothing is kept. */
+START_TEST(create_fails)
+{
+	struct rlimit old, none;
+	struct virtio_device *vdev;
+	struct port port = { .write = fake_write, .readable = fake_readable };
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(virtio_console_create(&fd.env, &port, &vdev), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	ck_assert_ptr_null(port.user);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("console");
@@ -643,6 +663,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, emergency_write_with_the_port_full);
 	tcase_add_test(tc, emergency_write_from_another_thread);
 	tcase_add_test(tc, spurious_doorbells);
+	tcase_add_test(tc, create_fails);
 	suite_add_tcase(s, tc);
 	return s;
 }
