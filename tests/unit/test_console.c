@@ -627,13 +627,15 @@ START_TEST(create_fails)
 	struct rlimit old, none;
 	struct virtio_device *vdev;
 	struct port port = { .write = fake_write, .readable = fake_readable };
+	int ret;
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
 	none = old;
 	none.rlim_cur = 0;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	ck_assert_int_eq(virtio_console_create(&fd.env, &port, &vdev), -EMFILE);
+	ret = virtio_console_create(&fd.env, &port, &vdev);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	ck_assert_int_eq(ret, -EMFILE);
 	ck_assert_ptr_null(port.user);
 }
 END_TEST
