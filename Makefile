@@ -17,8 +17,8 @@ CPPFLAGS := -D_GNU_SOURCE -I. -DMOTE_VERSION='"$(VERSION)"'
 CFLAGS	:= -std=gnu17 -O2 -g $(WARN)
 HARDEN	:= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
 	   -fstack-clash-protection -fcf-protection -fvisibility=hidden \
-	   -ftrivial-auto-var-init=zero -fno-strict-aliasing \
-	   -ffunction-sections -fdata-sections
+	   -fno-strict-aliasing -ffunction-sections -fdata-sections \
+	   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
 	   -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-z,pack-relative-relocs
 LDLIBS	:= -ljansson

@@ -31,15 +31,14 @@
 int cpuid_supported(int kvm_fd, struct cpuid_table *table)
 {
 	memset(table, 0, sizeof(*table));
-	table->head.nent = CPUID_MAX_ENTRIES;
-	return ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &table->head) < 0 ? -errno
-									: 0;
+	table->nent = CPUID_MAX_ENTRIES;
+	return ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, table) < 0 ? -errno : 0;
 }
 
 static struct kvm_cpuid_entry2 *find(struct cpuid_table *t, uint32_t leaf,
 				     uint32_t subleaf)
 {
-	for (uint32_t i = 0; i < t->head.nent; i++) {
+	for (uint32_t i = 0; i < t->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &t->entry[i];
 
 		if (e->function == leaf && e->index == subleaf)
@@ -108,9 +107,9 @@ static void add_topology(struct cpuid_table *t)
 	if (!root || root->eax < 0xb)
 		return;
 	for (uint32_t sub = 0; sub < 3; sub++) {
-		if (find(t, 0xb, sub) || t->head.nent == CPUID_MAX_ENTRIES)
+		if (find(t, 0xb, sub) || t->nent == CPUID_MAX_ENTRIES)
 			continue;
-		t->entry[t->head.nent++] = (struct kvm_cpuid_entry2){
+		t->entry[t->nent++] = (struct kvm_cpuid_entry2){
 			.function = 0xb,
 			.index = sub,
 			.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
@@ -163,6 +162,6 @@ void cpuid_for_vcpu(struct cpuid_table *table, unsigned int index,
 		    unsigned int nr_cpus, bool tsc_deadline)
 {
 	add_topology(table);
-	for (uint32_t i = 0; i < table->head.nent; i++)
+	for (uint32_t i = 0; i < table->nent; i++)
 		adjust(&table->entry[i], index, nr_cpus, tsc_deadline);
 }

@@ -5,18 +5,25 @@
 #ifndef MOTE_VMM_CPUID_H
 #define MOTE_VMM_CPUID_H
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <linux/kvm.h>
 
 #define CPUID_MAX_ENTRIES 128
 
-/* kvm_cpuid2 with room for its entries. */
+/* struct kvm_cpuid2 with room for its entries. */
 struct cpuid_table {
-	struct kvm_cpuid2 head;
+	uint32_t nent;
+	uint32_t padding;
 	struct kvm_cpuid_entry2 entry[CPUID_MAX_ENTRIES];
 };
+
+static_assert(offsetof(struct cpuid_table, entry) ==
+		      offsetof(struct kvm_cpuid2, entries),
+	      "KVM takes it for a struct kvm_cpuid2");
 
 /* What this KVM can offer.  -errno. */
 int cpuid_supported(int kvm_fd, struct cpuid_table *table);

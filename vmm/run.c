@@ -2,11 +2,12 @@
 /*
  * run.c - `mote run`: one machine from its options to its exit status
  *
- * Signals.  SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP and SIGCONT are blocked
- * in every thread and read by the loop from a signalfd, so that nothing happens
- * in a handler.  The two handlers there are: the vCPUs' kick, which is empty, and
- * SIGBUS, which can only say what happened and leave: guest memory that maps a
- * kernel or initrd file is gone when somebody truncates the file.
+ * Signals.  Those that ask for something (SIGTERM, SIGINT, SIGWINCH, ...) are
+ * blocked in every thread and read by the loop from a signalfd, so that nothing
+ * happens in a handler.  The handlers there are: the vCPUs' kick, which is empty;
+ * SIGBUS, which says what happened when guest memory that maps a kernel or
+ * initrd file is gone because somebody truncated the file; and the other signals
+ * of our own bugs, which only give the terminal back before we die of them.
  */
 #include <errno.h>
 #include <signal.h>
@@ -59,7 +60,15 @@ static void bus_error(int sig, siginfo_t *info, void *context)
 			_exit(STATUS_FAILED);
 		_exit(STATUS_FAILED);
 	}
+	terminal_restore();
 	signal(sig, SIG_DFL); /* ours then: die of it when it comes again */
+}
+
+/* Gives the terminal back; SA_RESETHAND has made the next one fatal. */
+static void fatal_error(int sig)
+{
+	terminal_restore();
+	raise(sig);
 }
 
 static void stop_self(struct run *r)
@@ -112,27 +121,37 @@ static void signals_ready(struct loop_source *source, uint32_t events)
 		signal_arrived(r, (int)info.ssi_signo);
 }
 
-static int catch_signals(struct run *r)
+/* A full disk or a closed pipe is an error of that file, not our end. */
+static void set_handlers(void)
 {
-	struct sigaction action = {
+	static const int fatal[] = { SIGABRT, SIGSEGV, SIGILL, SIGFPE };
+	struct sigaction bus = {
 		.sa_sigaction = bus_error,
 		.sa_flags = SA_SIGINFO,
 	};
+	struct sigaction die = {
+		.sa_handler = fatal_error,
+		.sa_flags = (int)SA_RESETHAND,
+	};
+
+	sigaction(SIGBUS, &bus, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
+		sigaction(fatal[i], &die, NULL);
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int catch_signals(struct run *r)
+{
+	static const int asking[] = { SIGTERM,	SIGINT,	 SIGHUP, SIGQUIT,
+				      SIGWINCH, SIGTSTP, SIGCONT };
 	sigset_t set;
 	int fd;
 
-	sigaction(SIGBUS, &action, NULL);
-	/* A full disk or a closed pipe is an error of that file, not our end. */
-	signal(SIGXFSZ, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	set_handlers();
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGTSTP);
-	sigaddset(&set, SIGCONT);
+	for (size_t i = 0; i < ARRAY_SIZE(asking); i++)
+		sigaddset(&set, asking[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd < 0)

@@ -43,7 +43,7 @@ static int set_cpuid(struct vcpu *vcpu, struct cpuid_table *cpuid,
 
 	cpuid_for_vcpu(cpuid, vcpu->index, vcpu->vm->nr_vcpus,
 		       kvm_capability(kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0);
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, &cpuid->head) < 0)
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
 		return failed(err, "KVM_SET_CPUID2");
 	return 0;
 }
@@ -120,19 +120,20 @@ static int set_msrs(struct vcpu *vcpu, struct kvm_error *err)
 		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK },
 		{ .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
 	};
-	struct {
-		struct kvm_msrs head;
+	struct { /* struct kvm_msrs with room for its entries */
+		uint32_t nmsrs;
+		uint32_t padding;
 		struct kvm_msr_entry entry[ARRAY_SIZE(wanted)];
-	} msrs;
+	} msrs = { 0 };
 	unsigned int done = 0;
 
 	while (done < ARRAY_SIZE(wanted)) {
 		unsigned int n = ARRAY_SIZE(wanted) - done;
 		int ret;
 
-		msrs.head = (struct kvm_msrs){ .nmsrs = n };
+		msrs.nmsrs = n;
 		memcpy(msrs.entry, &wanted[done], n * sizeof(wanted[0]));
-		ret = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs.head);
+		ret = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
 		if (ret < 0)
 			return failed(err, "KVM_SET_MSRS");
 		done += (unsigned int)ret;

@@ -70,19 +70,20 @@ static void note(const char *what, int error)
 /* The value of the command line's word NAME or NAME=VALUE, NULL without it. */
 static const char *option(const char *name)
 {
+	static const char blank[] = " \t\n";
 	static char value[256];
 	size_t len = strlen(name);
 
-	for (const char *p = cmdline; *p; p += strcspn(p, " \n")) {
-		p += strspn(p, " \n");
+	for (const char *p = cmdline; *p; p += strcspn(p, blank)) {
+		p += strspn(p, blank);
 		if (strncmp(p, name, len) != 0)
 			continue;
 		if (p[len] == '=')
 			p++;
-		else if (p[len] && p[len] != ' ' && p[len] != '\n')
+		else if (p[len] && !strchr(blank, p[len]))
 			continue;
 		snprintf(value, sizeof(value), "%.*s",
-			 (int)strcspn(p + len, " \n"), p + len);
+			 (int)strcspn(p + len, blank), p + len);
 		return value;
 	}
 	return NULL;

@@ -12,7 +12,7 @@ static struct cpuid_table table;
 
 static void add(uint32_t leaf, uint32_t sub, const uint32_t regs[4])
 {
-	table.entry[table.head.nent++] = (struct kvm_cpuid_entry2){
+	table.entry[table.nent++] = (struct kvm_cpuid_entry2){
 		.function = leaf,
 		.index = sub,
 		.eax = regs[0],
@@ -24,7 +24,7 @@ static void add(uint32_t leaf, uint32_t sub, const uint32_t regs[4])
 
 static const struct kvm_cpuid_entry2 *get(uint32_t leaf, uint32_t sub)
 {
-	for (uint32_t i = 0; i < table.head.nent; i++) {
+	for (uint32_t i = 0; i < table.nent; i++) {
 		if (table.entry[i].function == leaf &&
 		    table.entry[i].index == sub)
 			return &table.entry[i];
@@ -117,13 +117,13 @@ START_TEST(no_topology_leaf)
 	uint32_t before;
 
 	table.entry[0].eax = 0xa; /* an old CPU */
-	before = table.head.nent;
+	before = table.nent;
 	cpuid_for_vcpu(&table, 0, 2, true);
-	ck_assert_uint_eq(table.head.nent, before);
+	ck_assert_uint_eq(table.nent, before);
 	table.entry[0].eax = 0x1f;
-	table.head.nent = CPUID_MAX_ENTRIES; /* a full table: no overflow */
+	table.nent = CPUID_MAX_ENTRIES; /* a full table: no overflow */
 	cpuid_for_vcpu(&table, 0, 2, true);
-	ck_assert_uint_eq(table.head.nent, CPUID_MAX_ENTRIES);
+	ck_assert_uint_eq(table.nent, CPUID_MAX_ENTRIES);
 }
 END_TEST
 
