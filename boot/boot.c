@@ -19,6 +19,7 @@
 #include "boot/pagetable.h"
 #include "boot/params.h"
 #include "boot/pvh.h"
+#include "boot/reset.h"
 
 /* Longest beginning of a file by which a format is known. */
 #define SNIFF_MAX BZIMAGE_SNIFF
@@ -122,7 +123,10 @@ static int write_tables(const struct boot_config *config)
 	ret = acpi_build(config, acpi, acpi_size);
 	if (ret < 0)
 		return ret;
-	return mptable_build(config->nr_cpus, mp, mp_size);
+	ret = mptable_build(config->nr_cpus, mp, mp_size);
+	if (ret < 0)
+		return ret;
+	return reset_write_vector(config->gm);
 }
 
 /* What the kernel is told: all of it lies below 1 MiB. */

@@ -12,6 +12,7 @@
  *	0x000e_0000  ACPI: RSDP first, the other tables after it
  *	0x000f_0000  MP table.  Its pointer is searched for here too (MP 1.4
  *		     §4); the 1 KiB below 640 KiB holds 38 CPUs, not 64
+ *	0x000f_fff0  reset vector: code that resets the machine
  *	0x0010_0000  kernel; the initrd ends where low memory ends
  *	0xc000_0000  hole: boot timer page, then one page for each device
  *	0xfec0_0000  IOAPIC;  0xfee0_0000 local APIC;  0xfffb_c000 KVM's own
@@ -20,21 +21,23 @@
 #ifndef MOTE_BOOT_LAYOUT_H
 #define MOTE_BOOT_LAYOUT_H
 
-#define LAYOUT_GDT	   0x500u
-#define LAYOUT_PVH_INFO	   0x6000u
-#define LAYOUT_PVH_MODULES 0x6100u
-#define LAYOUT_PVH_MEMMAP  0x6200u
-#define LAYOUT_ZERO_PAGE   0x7000u
-#define LAYOUT_STACK_TOP   0x8ff0u
-#define LAYOUT_PAGE_TABLES 0x9000u /* PML4, PDPT, four PDs: 6 pages */
-#define LAYOUT_CMDLINE	   0x20000u
-#define LAYOUT_CMDLINE_MAX 4096u /* bytes, with the final NUL */
-#define LAYOUT_LOW_RAM_END 0x9fc00u
-#define LAYOUT_ACPI	   0xe0000u
-#define LAYOUT_ACPI_END	   0xf0000u
-#define LAYOUT_MPTABLE	   0xf0000u
-#define LAYOUT_MPTABLE_END 0x100000u
-#define LAYOUT_KERNEL	   0x100000u
+#define LAYOUT_GDT	    0x500u
+#define LAYOUT_PVH_INFO	    0x6000u
+#define LAYOUT_PVH_MODULES  0x6100u
+#define LAYOUT_PVH_MEMMAP   0x6200u
+#define LAYOUT_ZERO_PAGE    0x7000u
+#define LAYOUT_STACK_TOP    0x8ff0u
+#define LAYOUT_PAGE_TABLES  0x9000u /* PML4, PDPT, four PDs: 6 pages */
+#define LAYOUT_CMDLINE	    0x20000u
+#define LAYOUT_CMDLINE_MAX  4096u /* bytes, with the final NUL */
+#define LAYOUT_LOW_RAM_END  0x9fc00u
+#define LAYOUT_ACPI	    0xe0000u
+#define LAYOUT_ACPI_END	    0xf0000u
+#define LAYOUT_MPTABLE	    0xf0000u
+#define LAYOUT_MPTABLE_END  0xffff0u
+#define LAYOUT_RESET_VECTOR 0xffff0u /* ffff:0 of real mode */
+#define LAYOUT_RESERVED_END 0x100000u
+#define LAYOUT_KERNEL	    0x100000u
 
 #define LAYOUT_HOLE_START 0xc0000000ull
 #define LAYOUT_HOLE_END	  0x100000000ull

@@ -36,7 +36,7 @@ void memmap_build(const struct guest_memory *gm, struct memmap *map)
 	/* Linux keeps off what a BIOS would keep just below 640 KiB. */
 	memmap_add(map, 0, LAYOUT_LOW_RAM_END, E820_RAM);
 	memmap_add(map, LAYOUT_LOW_RAM_END, 0xa0000, E820_RESERVED);
-	memmap_add(map, LAYOUT_ACPI, LAYOUT_MPTABLE_END, E820_RESERVED);
+	memmap_add(map, LAYOUT_ACPI, LAYOUT_RESERVED_END, E820_RESERVED);
 	memmap_add(map, LAYOUT_KERNEL, image_low_end(gm), E820_RAM);
 	for (unsigned int i = 1; i < gm->nr_regions; i++)
 		memmap_add(map, gm->region[i].gpa,

@@ -151,6 +151,11 @@ err:
 	return ret;
 }
 
+static bool without_acpi(const struct vm_config *config)
+{
+	return config_cmdline_has(config->cmdline, "acpi=off");
+}
+
 static void reset_asked(struct i8042 *i8042)
 {
 	struct machine *m = container_of(i8042, struct machine, i8042);
@@ -174,8 +179,7 @@ static int add_legacy(struct machine *m, const struct machine_ports *ports)
 				  m->loop, ports->serial);
 	}
 	/* Without ACPI its reset register is not found. */
-	if (ret == 0 && (config->early_serial ||
-			 config_cmdline_has(config->cmdline, "acpi=off")))
+	if (ret == 0 && (config->early_serial || without_acpi(config)))
 		ret = i8042_init(&m->i8042, &m->vm.pio, reset_asked);
 	if (ret < 0)
 		log_error("legacy devices: %s", log_errno(ret));
@@ -231,6 +235,22 @@ static int load(struct machine *m, int kernel_fd, int initrd_fd)
 	return ret;
 }
 
+/* The files stay open where guest memory maps them, to be watched. */
+static void keep_or_close(struct machine *m, int kernel_fd, int initrd_fd)
+{
+	const struct vm_config *config = m->config;
+	bool watching = !config->copy && watch_init(&m->watch, &m->vm) == 0;
+
+	if (watching)
+		watch_add(&m->watch, "-k", config->kernel, kernel_fd);
+	else
+		close(kernel_fd);
+	if (watching && initrd_fd >= 0)
+		watch_add(&m->watch, "-i", config->initrd, initrd_fd);
+	else if (initrd_fd >= 0)
+		close(initrd_fd);
+}
+
 static int open_and_load(struct machine *m)
 {
 	const struct vm_config *config = m->config;
@@ -242,15 +262,12 @@ static int open_and_load(struct machine *m)
 	if (config->initrd) {
 		initrd_fd = open_image("-i", config->initrd);
 		if (initrd_fd < 0) {
-			ret = initrd_fd;
-			goto err_kernel;
+			close(kernel_fd);
+			return initrd_fd;
 		}
 	}
 	ret = load(m, kernel_fd, initrd_fd);
-	if (initrd_fd >= 0)
-		close(initrd_fd);
-err_kernel:
-	close(kernel_fd);
+	keep_or_close(m, kernel_fd, initrd_fd);
 	return ret;
 }
 
@@ -355,6 +372,7 @@ static int create_kvm(struct machine *m, int kvm_fd, struct kvm_error *err)
 			 m->config->nr_vcpus, max);
 		return -ENOSPC;
 	}
+	m->vm.virtual_wire = without_acpi(m->config);
 	ret = vm_create(&m->vm, kvm_fd, m->config->nr_vcpus, err);
 	m->marks.vm = now_ns();
 	if (ret < 0)

@@ -18,6 +18,7 @@
 #include "vmm/power.h"
 #include "vmm/serial.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 /* A virtio device in its window. */
 struct machine_device {
@@ -46,6 +47,7 @@ struct machine {
 	struct serial serial;	      /* with --early-serial */
 	struct vm_irq serial_irq;
 	struct i8042 i8042; /* with --early-serial or acpi=off */
+	struct watch watch; /* without --copy: kernel and initrd files */
 	struct boot_entry entry;
 	struct machine_marks marks;
 };

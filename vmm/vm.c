@@ -60,31 +60,25 @@ static int vm_set_slots(struct vm *vm, struct kvm_error *err)
 	return 0;
 }
 
-/* Optional: what a host lacks of these it does without. */
+static void vm_enable_cap(struct vm *vm, uint32_t number, uint64_t arg)
+{
+	struct kvm_enable_cap cap = { .cap = number, .args = { arg } };
+
+	/* Optional: what a host lacks it does without. */
+	ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
 static void vm_enable_caps(struct vm *vm)
 {
-	static const struct {
-		uint32_t number;
-		uint64_t arg;
-	} caps[] = {
-		/* The instruction's bytes come with an emulation failure. */
-		{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
-		/* vCPU 0's LINT0 stays masked, as a local APIC starts (SDM 3A
-		 * §11.4.7.1).  Open, it would let the irqchip's PIC, which no
-		 * table of ours lists, interrupt at vectors that the guest
-		 * never gave.
-		 */
-		{ KVM_CAP_DISABLE_QUIRKS, KVM_X86_QUIRK_LINT0_REENABLED },
-	};
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
-		struct kvm_enable_cap cap = {
-			.cap = caps[i].number,
-			.args = { caps[i].arg },
-		};
-
-		ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
-	}
+	/* The instruction's bytes come with an emulation failure. */
+	vm_enable_cap(vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
+	/* vCPU 0's LINT0 stays masked, as a local APIC starts (SDM 3A
+	 * §11.4.7.1).  Open, it lets the irqchip's PIC, which ACPI does not
+	 * list, interrupt at vectors that the guest never gave.
+	 */
+	if (!vm->virtual_wire)
+		vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS,
+			      KVM_X86_QUIRK_LINT0_REENABLED);
 }
 
 /* In this order: vm.h says why. */

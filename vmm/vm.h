@@ -51,6 +51,9 @@ struct vm {
 	int kvm_fd; /* borrowed */
 	struct guest_memory mem;
 	struct bus mmio, pio; /* frozen by vm_start() */
+	bool virtual_wire;    /* the guest may know no interrupt controller
+			       * but the PIC: vCPU 0 listens to it
+			       */
 	struct vcpu *vcpu;    /* owned, nr_vcpus of them */
 	unsigned int nr_vcpus;
 
@@ -79,8 +82,8 @@ struct vm_irq {
 int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 	    struct kvm_error *err);
 
-/* Makes the KVM part: VM, slots, irqchip and NR_VCPUS vCPUs, none of which runs
- * yet.  KVM_FD is borrowed.  -errno; ERR then names the call that failed.
+/* Makes the KVM part: VM, slots, irqchip (virtual_wire says how) and NR_VCPUS
+ * vCPUs, none of which runs yet.  KVM_FD is borrowed.  -errno; ERR then names the call that failed.
  */
 int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	      struct kvm_error *err);
