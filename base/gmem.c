@@ -77,7 +77,8 @@ void gmem_fini(struct guest_memory *gm)
 		struct gmem_region *r = &gm->region[i];
 
 		if (r->mapped)
-			munmap(r->hva - PAGE_SIZE, r->size + 2 * PAGE_SIZE);
+			munmap(r->hva - PAGE_SIZE,
+			       r->size + 2 * (uint64_t)PAGE_SIZE);
 	}
 	gm->nr_regions = 0;
 }
@@ -153,7 +154,7 @@ int gmem_load_acquire_le16(const struct guest_memory *gm, uint64_t gpa,
 {
 	const uint16_t *p = gmem_ptr(gm, gpa, sizeof(*p));
 
-	/* Regions are page aligned on both sides: an even gpa is an even hva. */
+	/* Regions are page aligned on both sides: even gpa, even hva. */
 	if (!p || !IS_ALIGNED(gpa, sizeof(*p)))
 		return -EFAULT;
 	*value = __atomic_load_n(p, __ATOMIC_ACQUIRE);

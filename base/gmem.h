@@ -85,7 +85,7 @@ int gmem_store_release_le16(struct guest_memory *gm, uint64_t gpa,
 int gmem_load_file(struct guest_memory *gm, uint64_t gpa, int fd,
 		   uint64_t offset, uint64_t len, bool copy);
 
-/* True when ADDR (a host address, as a SIGBUS reports it) lies in guest memory. */
+/* True when ADDR, a host address as SIGBUS reports it, is guest memory. */
 bool gmem_owns_hva(const struct guest_memory *gm, const void *addr);
 
 #endif

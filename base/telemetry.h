@@ -3,8 +3,8 @@
  * telemetry.h - counters and log2 histograms, always on
  *
  * Each has one writer at a time (its vCPU, or the loop) and any number of
- * readers: relaxed loads and stores of 64-bit words.  A reader may see a sum one
- * event ahead of its buckets; nobody sees a torn value.
+ * readers: relaxed loads and stores of 64-bit words.  A reader may see a
+ * sum one event ahead of its buckets; nobody sees a torn value.
  */
 #ifndef MOTE_BASE_TELEMETRY_H
 #define MOTE_BASE_TELEMETRY_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot.c - fills guest memory so that a kernel can run, and says where it starts
+ * boot.c - fills guest memory for a kernel, and says where it starts
  *
  * Order: the kernel first, since it alone says where it must lie and how much
  * room it needs; then the initrd in what is left; then what tells the kernel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot.h - fills guest memory so that a kernel can run, and says where it starts
+ * boot.h - fills guest memory for a kernel, and says where it starts
  *
  * boot_load() is called once, before the first vCPU runs.  Kernel and initrd
  * are hostile files: nothing in them is trusted for a length, a loop or an

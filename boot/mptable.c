@@ -77,12 +77,16 @@ static unsigned int put_processors(struct table *t, unsigned int nr_cpus)
 	return nr_cpus;
 }
 
-static void put_interrupt(struct table *t, uint8_t entry, uint8_t type,
-			  uint16_t flags, uint8_t source, uint8_t apic,
-			  uint8_t input)
+/* Which entry and type, and from which bus line to which input of which APIC. */
+struct interrupt {
+	uint8_t entry, type, flags;
+	uint8_t source, apic, input;
+};
+
+static void put_interrupt(struct table *t, struct interrupt i)
 {
 	const uint8_t bytes[] = {
-		entry, type, (uint8_t)flags, 0, ISA_BUS, source, apic, input,
+		i.entry, i.type, i.flags, 0, ISA_BUS, i.source, i.apic, i.input,
 	};
 
 	table_put(t, bytes, sizeof(bytes));
@@ -105,12 +109,16 @@ static unsigned int put_rest(struct table *t)
 	n++;
 
 	for (uint8_t gsi = 0; gsi < LAYOUT_NR_GSI; gsi++, n++)
-		put_interrupt(t, MP_INTERRUPT, INT_VECTORED, INT_EDGE_HIGH, gsi,
-			      IOAPIC_ID, gsi);
+		put_interrupt(t, (struct interrupt){ MP_INTERRUPT, INT_VECTORED,
+						     INT_EDGE_HIGH, gsi,
+						     IOAPIC_ID, gsi });
 
 	/* MP 1.4 §4.3.5: LINT0 carries the 8259, LINT1 the NMI. */
-	put_interrupt(t, MP_LOCAL_INTERRUPT, INT_EXTERNAL, 0, 0, 0, 0);
-	put_interrupt(t, MP_LOCAL_INTERRUPT, INT_NMI, 0, 0, ALL_LOCAL_APICS, 1);
+	put_interrupt(t, (struct interrupt){ MP_LOCAL_INTERRUPT, INT_EXTERNAL,
+					     .input = 0 });
+	put_interrupt(t, (struct interrupt){ MP_LOCAL_INTERRUPT, INT_NMI,
+					     .apic = ALL_LOCAL_APICS,
+					     .input = 1 });
 	return n + 2;
 }
 

@@ -55,12 +55,13 @@ static int write_map(struct guest_memory *gm)
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < MAPPED_GIB; i++)
-		table[i] = (pd + i * PAGE_SIZE) | TABLE_ENTRY;
+		table[i] = (pd + (uint64_t)i * PAGE_SIZE) | TABLE_ENTRY;
 	ret = gmem_write(gm, pdpt, table, sizeof(table));
 	for (unsigned int i = 0; ret == 0 && i < MAPPED_GIB; i++) {
 		for (unsigned int j = 0; j < NR_ENTRIES; j++)
 			table[j] = (GIB(i) + j * MIB(2)) | PAGE_ENTRY;
-		ret = gmem_write(gm, pd + i * PAGE_SIZE, table, sizeof(table));
+		ret = gmem_write(gm, pd + (uint64_t)i * PAGE_SIZE, table,
+				 sizeof(table));
 	}
 	return ret;
 }

@@ -145,7 +145,7 @@ int pvh_read_notes(const struct image_file *file, uint64_t offset, uint64_t len,
 			return boot_refuse(err, -EBADMSG, "kernel",
 					   "the ELF note at byte %llu runs "
 					   "past its segment",
-					   (unsigned long long)(offset + pos));
+					   (unsigned long long)offset + pos);
 		ret = read_note(file, &note, offset + pos + sizeof(note),
 				offset + pos + desc, notes, err);
 		if (ret < 0)

@@ -23,7 +23,7 @@ struct chain {
 	uint16_t head; /* index of the first descriptor */
 	uint16_t nr_readable;
 	uint16_t nr_writable;
-	/* Readable segments first.  A segment's bytes may change at any time. */
+	/* Readable segments first.  Their bytes may change at any time. */
 	struct iovec seg[CHAIN_MAX_SEGMENTS];
 
 	/* The cursors: next segment (an index into seg[]) and offset in it, and

@@ -3,8 +3,8 @@
  * boot_timer.h - the page where a guest says "I am up"
  *
  * One byte, 123, written to the start of the page at LAYOUT_BOOT_TIMER: the
- * convention of Firecracker's boot timer, so that its guests' init programs work
- * here.  Only there with --timing.
+ * convention of Firecracker's boot timer, so that its guests' init programs
+ * work here.  Only there with --timing.
  */
 #ifndef MOTE_VMM_BOOT_TIMER_H
 #define MOTE_VMM_BOOT_TIMER_H

@@ -16,8 +16,8 @@
 struct i8042 {
 	struct bus_target data;	   /* at I8042_DATA_PORT, one byte */
 	struct bus_target command; /* at I8042_COMMAND_PORT, one byte */
-	/* The guest asked for a reset.  vCPU thread; must not block; comes again
-	 * each time the guest asks again.
+	/* The guest asked for a reset.  vCPU thread; must not block; comes
+	 * again each time the guest asks again.
 	 */
 	void (*reset)(struct i8042 *i8042);
 };

@@ -69,8 +69,8 @@ int machine_create(struct machine *m, const struct vm_config *config,
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);
 
-/* Serves what the guest had asked for when it ended: doorbells that have rung and
- * output that is on its way.  The vCPUs are parked.
+/* Serves what the guest had asked for when it ended: doorbells that have rung
+ * and output that is on its way.  The vCPUs are parked.
  */
 void machine_drain(struct machine *m);
 

@@ -4,10 +4,10 @@
  *
  * Signals.  Those that ask for something (SIGTERM, SIGINT, SIGWINCH, ...) are
  * blocked in every thread and read by the loop from a signalfd, so that nothing
- * happens in a handler.  The handlers there are: the vCPUs' kick, which is empty;
- * SIGBUS, which says what happened when guest memory that maps a kernel or
- * initrd file is gone because somebody truncated the file; and the other signals
- * of our own bugs, which only give the terminal back before we die of them.
+ * happens in a handler.  The handlers there are: the vCPUs' kick, which is
+ * empty; SIGBUS, which says what happened when guest memory that maps a kernel
+ * or initrd file is gone because somebody truncated the file; and the other
+ * signals of our own bugs, which only give the terminal back before we die.
  */
 #include <errno.h>
 #include <signal.h>
@@ -175,8 +175,8 @@ static void quit(struct terminal *t)
 }
 
 /* A reset is how Linux ends a panic (panic=-1), too.  It is taken for one when
- * the console said so, or when a Linux kernel left its timer running: an orderly
- * restart switches the local APIC off first.
+ * the console said so, or when a Linux kernel left its timer running: an
+ * orderly restart switches the local APIC off first.
  */
 static bool reset_was_panic(struct run *r)
 {
@@ -303,7 +303,7 @@ static int run_machine(struct run *r)
 
 int run_main(int argc, char **argv)
 {
-	/* Static, not on the stack: some 200 KiB, of which few pages are used. */
+	/* Static, not on the stack: 200 KiB, of which few pages are used. */
 	static struct run run;
 	char text[320];
 

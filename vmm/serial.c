@@ -337,7 +337,11 @@ static bool serial_drain(struct serial *s)
 /* As much as one whole ring, and then the others have their turn. */
 static void serial_drain_round(struct serial *s)
 {
-	if (serial_drain(s) && serial_drain(s))
+	bool more = serial_drain(s);
+
+	if (more)
+		more = serial_drain(s);
+	if (more)
 		serial_kick(s);
 }
 

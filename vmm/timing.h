@@ -15,8 +15,8 @@
 
 #include "vmm/machine.h"
 
-/* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The vCPUs
- * are parked.
+/* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The
+ * vCPUs are parked.
  */
 void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns);
 

@@ -16,7 +16,7 @@
 #include "vmm/vm.h"
 
 /* Ports and registers need little; KVM_RUN needs nothing. */
-#define VCPU_STACK_SIZE (64u * 1024)
+#define VCPU_STACK_SIZE ((size_t)64 << 10)
 
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned int index)
 {

@@ -2,8 +2,8 @@
 /*
  * vcpu_boot.c - a vCPU's state before its first instruction (x86-64)
  *
- * vCPU 0 gets what the boot protocol says; the others keep KVM's reset state and
- * wait for INIT and SIPI.
+ * vCPU 0 gets what the boot protocol says; the others keep KVM's reset state
+ * and wait for INIT and SIPI.
  */
 #include <errno.h>
 #include <stdio.h>

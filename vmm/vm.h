@@ -4,9 +4,10 @@
  * vCPUs, and how all of them stop
  *
  * Theory of operation.  Memory comes first, so that a kernel can be loaded (or
- * refused) before KVM is asked for anything.  vm_create() then issues the calls in the order that
- * costs least: VM, every memory slot, TSS, irqchip, vCPUs, and ioeventfds last.
- * (A slot change after the irqchip waits for an SRCU grace period, 4 to 12 ms.)
+ * refused) before KVM is asked for anything.  vm_create() then issues the calls
+ * in the order that costs least: VM, every memory slot, TSS, irqchip, vCPUs;
+ * ioeventfds come last.  (A slot change after the irqchip waits for an SRCU
+ * grace period, 4 to 12 ms.)
  *
  * Parking.  The loop asks with vm_park(): for each vCPU park_requested and
  * immediate_exit are set and a signal is sent, whose handler does nothing but
@@ -83,7 +84,8 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 	    struct kvm_error *err);
 
 /* Makes the KVM part: VM, slots, irqchip (virtual_wire says how) and NR_VCPUS
- * vCPUs, none of which runs yet.  KVM_FD is borrowed.  -errno; ERR then names the call that failed.
+ * vCPUs, none of which runs yet.  KVM_FD is borrowed.  -errno; ERR then names the
+ * call that failed.
  */
 int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	      struct kvm_error *err);
