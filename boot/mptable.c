@@ -77,7 +77,7 @@ static unsigned int put_processors(struct table *t, unsigned int nr_cpus)
 	return nr_cpus;
 }
 
-/* Which entry and type, and from which bus line to which input of which APIC. */
+/* Entry and type, and from which bus line to which input of which APIC. */
 struct interrupt {
 	uint8_t entry, type, flags;
 	uint8_t source, apic, input;

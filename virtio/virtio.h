@@ -59,8 +59,8 @@ struct virtio_device_ops {
 	uint32_t device_id;	/* VIRTIO_ID_*, §5 */
 	uint64_t features;	/* offered besides the transport's own */
 	unsigned int nr_queues; /* at most VIRTIO_MAX_QUEUES */
-	uint16_t queue_size; /* QueueNumMax: 2^n, <= VIRTQ_MAX_SIZE */
-	size_t config_size;  /* bytes of configuration space */
+	uint16_t queue_size;	/* QueueNumMax: 2^n, <= VIRTQ_MAX_SIZE */
+	size_t config_size;	/* bytes of configuration space */
 
 	/* DRIVER_OK was set; vdev->driver_features are final.  The doorbells of
 	 * all live queues ring after this.  Optional.

@@ -84,8 +84,8 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 	    struct kvm_error *err);
 
 /* Makes the KVM part: VM, slots, irqchip (virtual_wire says how) and NR_VCPUS
- * vCPUs, none of which runs yet.  KVM_FD is borrowed.  -errno; ERR then names the
- * call that failed.
+ * vCPUs, none of which runs yet.  KVM_FD is borrowed.  -errno; ERR then names
+ * the call that failed.
  */
 int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	      struct kvm_error *err);
