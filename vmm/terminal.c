@@ -2,29 +2,17 @@
 /*
  * terminal.c - stdin and stdout as the back end of the guest's consoles
  *
- * Output.  O_NONBLOCK belongs to an open file description, and the one behind
- * stdout is shared with the shell and with every other program of a pipeline:
- * it is not ours to set.  Opening /proc/self/fd/N gives a second description of
- * the same pipe or terminal, which is.  A regular file must not be opened
- * again (its offset is shared on purpose), a socket cannot be (and need not: a
- * flag of send(2) does).  Where the second open is refused, after a change of
- * user for example, poll(2) says that a write of a small size does not block:
- * PIPE_BUF bytes of a pipe, a few bytes of a terminal.
- *
- * The sink is in the loop only while bytes are held back, because epoll reports
- * errors and hang-ups of whatever is in it, again and again.  For the same
- * reason a stream of input leaves the loop while nobody has room for it.
+ * A stream of input leaves the loop while nobody has room for it, because epoll
+ * reports errors and hang-ups of whatever is in it, again and again.
  *
  * What a device calls with its lock held (write, readable) must not call back
  * into the device.  It arms `deferred`, a timer that is due at once.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -40,7 +28,6 @@
 
 #define CTRL_A		     0x01
 #define INPUT_CHUNK	     4096
-#define TTY_CHUNK	     64 /* what a terminal that polls writable takes */
 #define BACKGROUND_PERIOD_NS 500000000u
 
 /* The one piece of state that must be reachable without an argument: handlers
@@ -54,165 +41,12 @@ static struct {
 	struct termios saved;
 } tty_state;
 
-/* A second, non-blocking description of FD's file, or -1. */
-static int reopen(int fd, int flags)
-{
-	char path[32];
-	int number;
-
-	/* Opening a pseudo-terminal's master would create another pair. */
-	if (ioctl(fd, TIOCGPTN, &number) == 0)
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-static bool poll_now(int fd, short events)
-{
-	struct pollfd pfd = { .fd = fd, .events = events };
-
-	/* An error or a hang-up counts: the call will say which. */
-	return poll(&pfd, 1, 0) > 0;
-}
-
 static void defer(struct terminal *t)
 {
 	loop_timer_arm(t->loop, &t->deferred, now_ns());
 }
 
 /* The output side. */
-
-static void sink_init(struct terminal *t, int fd)
-{
-	struct stat st;
-	int own;
-
-	t->out_fd = fd;
-	if (fstat(fd, &st) < 0) {
-		t->sink = SINK_CLOSED;
-		return;
-	}
-	t->out_tty = isatty(fd);
-	t->sink = SINK_POLLED;
-	if (S_ISSOCK(st.st_mode))
-		t->sink = SINK_SOCKET;
-	else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-		t->sink = SINK_FILE;
-	if (!S_ISFIFO(st.st_mode) && !t->out_tty)
-		return;
-
-	own = reopen(fd, O_WRONLY);
-	if (own >= 0) {
-		t->out_fd = own;
-		t->out_own = true;
-		t->sink = SINK_OWN;
-	}
-}
-
-/* One attempt that does not block.  Bytes written (at least one), -EAGAIN, or
- * another -errno: then the sink is gone.
- */
-static ssize_t sink_try(struct terminal *t, const void *data, size_t len)
-{
-	ssize_t n = -1;
-
-	do {
-		errno = EPIPE;
-		switch (t->sink) {
-		case SINK_POLLED:
-			if (!poll_now(t->out_fd, POLLOUT))
-				return -EAGAIN;
-			len = MIN(len,
-				  (size_t)(t->out_tty ? TTY_CHUNK : PIPE_BUF));
-			n = write(t->out_fd, data, len);
-			break;
-		case SINK_OWN:
-		case SINK_FILE:
-			n = write(t->out_fd, data, len);
-			break;
-		case SINK_SOCKET:
-			n = send(t->out_fd, data, len,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-			break;
-		case SINK_CLOSED:
-			break;
-		}
-	} while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return -EIO;
-	return n < 0 ? -errno : n;
-}
-
-static void sink_close(struct terminal *t, int err)
-{
-	/* The reader of a pipe that has had enough is nothing to warn of. */
-	log_line(err == -EPIPE ? LOG_INFO : LOG_WARN,
-		 "standard output: %s; guest output is dropped from now on",
-		 log_errno(err));
-	loop_remove(t->loop, &t->out_source);
-	counter_add(&t->out_dropped, t->out.used);
-	fifo_drop(&t->out, t->out.used);
-	t->sink = SINK_CLOSED;
-	/* A starved user can write again. */
-	defer(t);
-}
-
-/* Has the loop say when the sink takes more. */
-static void sink_watch(struct terminal *t)
-{
-	int ret;
-
-	if (t->out_source.fd >= 0)
-		return;
-	ret = loop_add(t->loop, &t->out_source, t->out_fd, EPOLLOUT);
-	if (ret < 0)
-		sink_close(t, ret);
-}
-
-/* Writes what is held as far as the sink takes it. */
-static void sink_drain(struct terminal *t)
-{
-	size_t len;
-
-	while (t->out.used > 0) {
-		const void *data = fifo_peek(&t->out, &len);
-		ssize_t n = sink_try(t, data, len);
-
-		if (n == -EAGAIN)
-			return;
-		if (n < 0) {
-			sink_close(t, (int)n);
-			return;
-		}
-		fifo_drop(&t->out, (size_t)n);
-	}
-	loop_remove(t->loop, &t->out_source);
-}
-
-/* Takes up to LEN bytes; fewer only when as much is held as there may be. */
-static size_t sink_put(struct terminal *t, const uint8_t *data, size_t len)
-{
-	size_t done = 0;
-	ssize_t n = 0;
-
-	/* Held bytes go first. */
-	while (t->out.used == 0 && done < len && n >= 0) {
-		n = sink_try(t, data + done, len - done);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	if (n < 0 && n != -EAGAIN && t->sink != SINK_CLOSED)
-		sink_close(t, (int)n);
-	if (t->sink == SINK_CLOSED) {
-		counter_add(&t->out_dropped, len - done);
-		return len;
-	}
-	if (done < len) {
-		done += fifo_put(&t->out, data + done, len - done);
-		sink_watch(t);
-	}
-	return done;
-}
 
 static void port_notify(struct terminal_port *tp)
 {
@@ -230,20 +64,22 @@ static void port_notify(struct terminal_port *tp)
  */
 static void notify_starved(struct terminal *t)
 {
-	if (fifo_room(&t->out) < TERMINAL_OUT_SIZE / 2)
+	if (fifo_room(&t->sink.held) < SINK_SIZE / 2)
 		return;
 	t->serial_first = !t->serial_first;
 	port_notify(t->serial_first ? &t->serial : &t->console);
 	port_notify(t->serial_first ? &t->console : &t->serial);
 }
 
-static void out_ready(struct loop_source *source, uint32_t events)
+static void out_drained(struct sink *sink)
 {
-	struct terminal *t = container_of(source, struct terminal, out_source);
+	notify_starved(container_of(sink, struct terminal, sink));
+}
 
-	(void)events;
-	sink_drain(t);
-	notify_starved(t);
+static void out_gone(struct sink *sink)
+{
+	/* A starved user can write again. */
+	defer(container_of(sink, struct terminal, sink));
 }
 
 /* port->write and port->readable: a device's lock is held. */
@@ -252,7 +88,7 @@ static size_t port_write(struct port *port, const void *data, size_t len)
 {
 	struct terminal_port *tp =
 		container_of(port, struct terminal_port, port);
-	size_t taken = sink_put(tp->terminal, data, len);
+	size_t taken = sink_put(&tp->terminal->sink, data, len);
 
 	tail_add(&tp->terminal->tail, data, taken);
 	if (taken < len)
@@ -295,7 +131,7 @@ static void input_init(struct terminal *t, int fd)
 	if (!S_ISFIFO(st.st_mode) && t->source_found != SOURCE_TTY)
 		return;
 
-	own = reopen(fd, O_RDONLY);
+	own = fd_reopen(fd, O_RDONLY);
 	if (own >= 0) {
 		t->in_fd = own;
 		t->in_own = true;
@@ -308,7 +144,7 @@ static ssize_t input_read(struct terminal *t, void *buf, size_t len)
 
 	/* Another reader of the same pipe may have been quicker. */
 	if (!t->in_own && !t->in_socket && t->source != SOURCE_FILE &&
-	    !poll_now(t->in_fd, POLLIN))
+	    !fd_poll(t->in_fd, POLLIN))
 		return -EAGAIN;
 	do {
 		n = t->in_socket ? recv(t->in_fd, buf, len, MSG_DONTWAIT)
@@ -386,8 +222,8 @@ static void keys_help(struct terminal *t)
 				   "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
 
 	/* Output that goes elsewhere is the guest's alone. */
-	if (t->out_tty)
-		sink_put(t, (const uint8_t *)help, sizeof(help) - 1);
+	if (t->sink.tty)
+		sink_put(&t->sink, help, sizeof(help) - 1);
 	else if (write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
 		return; /* nobody to tell */
 }
@@ -464,7 +300,7 @@ static void window_report(struct terminal *t)
 	if (!t->window_due)
 		return;
 	t->window_due = false;
-	if (ioctl(t->out_tty ? t->out_fd : t->in_fd, TIOCGWINSZ, &size) < 0)
+	if (ioctl(t->sink.tty ? t->sink.fd : t->in_fd, TIOCGWINSZ, &size) < 0)
 		return;
 	/* A serial line does not know its size and says 0. */
 	if (user && user->resized && size.ws_col > 0 && size.ws_row > 0)
@@ -578,20 +414,19 @@ void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
 	t->quit = quit;
 	t->in_source.ready = in_ready;
 	t->in_source.fd = -1;
-	t->out_source.ready = out_ready;
-	t->out_source.fd = -1;
 	t->deferred.expired = deferred_expired;
 	t->background.expired = background_expired;
-	fifo_init(&t->out, t->out_buf, sizeof(t->out_buf));
 	fifo_init(&t->keys, t->keys_buf, sizeof(t->keys_buf));
 	tail_init(&t->tail);
 	port_init(t, &t->console);
 	port_init(t, &t->serial);
+	t->sink.drained = out_drained;
+	t->sink.gone = out_gone;
 	/* write(2) has no MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 
 	input_init(t, in_fd);
-	sink_init(t, out_fd);
+	sink_init(&t->sink, loop, out_fd);
 }
 
 void terminal_start(struct terminal *t)
@@ -605,19 +440,18 @@ int terminal_flush(struct terminal *t, unsigned int timeout_ms)
 {
 	uint64_t deadline = now_ns() + timeout_ms * 1000000ull;
 
+	sink_drain(&t->sink);
 	for (;;) {
-		struct pollfd pfd = { .fd = t->out_fd, .events = POLLOUT };
 		uint64_t now;
 
-		sink_drain(t);
 		notify_starved(t);
-		if (t->out.used == 0 && !t->console.starved &&
+		if (t->sink.held.used == 0 && !t->console.starved &&
 		    !t->serial.starved)
 			return 0;
 		now = now_ns();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		poll(&pfd, 1, (int)((deadline - now) / 1000000 + 1));
+		sink_wait(&t->sink, (int)((deadline - now) / 1000000 + 1));
 	}
 }
 
@@ -625,10 +459,8 @@ void terminal_fini(struct terminal *t)
 {
 	terminal_suspend(t);
 	input_close(t);
-	loop_remove(t->loop, &t->out_source);
 	loop_timer_cancel(t->loop, &t->deferred);
 	if (t->in_own)
 		close(t->in_fd);
-	if (t->out_own)
-		close(t->out_fd);
+	sink_fini(&t->sink);
 }

@@ -7,11 +7,9 @@
  * time that it has room (its driver is up) and to the serial's user before
  * that; bytes that nobody has room for wait outside, see below.
  *
- * Output never blocks the loop, and no flag of a descriptor that somebody else
- * shares is ever changed.  What the sink does not take at once is held, up to
- * 64 KiB; after that port->write() takes less than it is offered.  When the
- * sink is gone (EPIPE, EIO, ENOSPC, any other error) everything more is taken,
- * counted and dropped: the machine lives on.
+ * Output goes to a sink, which never blocks.  When that holds as much as it may,
+ * port->write() takes less than it is offered; when it is gone the machine lives
+ * on.
  *
  * Input that is not a terminal is passed on byte for byte and read only as far
  * as there is room.  On a terminal Ctrl-A is an escape, x, h or Ctrl-A follow;
@@ -33,10 +31,10 @@
 #include "base/loop.h"
 #include "base/port.h"
 #include "base/telemetry.h"
+#include "vmm/sink.h"
 #include "vmm/tail.h"
 
-#define TERMINAL_OUT_SIZE (64u << 10)
-#define TERMINAL_KEYS	  (4u << 10)
+#define TERMINAL_KEYS (4u << 10)
 
 struct terminal;
 
@@ -45,14 +43,6 @@ struct terminal_port {
 	struct port port;
 	struct terminal *terminal;
 	bool starved; /* was refused bytes and waits for writable() */
-};
-
-enum terminal_sink {
-	SINK_OWN,    /* a pipe or terminal, through a description of our own */
-	SINK_SOCKET, /* MSG_DONTWAIT */
-	SINK_FILE,   /* just written: offset and append mode are shared */
-	SINK_POLLED, /* blocking and shared: poll, then a little at a time */
-	SINK_CLOSED,
 };
 
 enum terminal_source {
@@ -66,26 +56,24 @@ struct terminal {
 	struct terminal_port console; /* for the virtio console */
 	struct terminal_port serial;  /* for the 16550 */
 	struct tail tail;	      /* of everything that was written */
-	struct counter out_dropped;   /* bytes after the sink was gone */
+	struct sink sink;	      /* where output goes */
 	struct counter keys_dropped;
 	/* Ctrl-A x.  Must not call terminal_fini(). */
 	void (*quit)(struct terminal *t);
 
 	/* Private to terminal.c from here on. */
 	struct loop *loop;
-	int in_fd, out_fd;
-	bool in_own, out_own; /* re-opened: non-blocking, and ours to close */
-	bool in_socket, out_tty;
+	int in_fd;
+	bool in_own; /* re-opened: non-blocking, and ours to close */
+	bool in_socket;
 	bool escape;	 /* Ctrl-A was the last key */
 	bool console_up; /* input is the console's own from now on */
 	bool window_due;
 	bool serial_first; /* whose turn it is when both are starved */
-	enum terminal_sink sink;
 	enum terminal_source source, source_found; /* found before the start */
-	struct loop_source in_source, out_source;
+	struct loop_source in_source;
 	struct loop_timer deferred, background;
-	struct fifo out, keys;
-	uint8_t out_buf[TERMINAL_OUT_SIZE];
+	struct fifo keys;
 	uint8_t keys_buf[TERMINAL_KEYS];
 };
 

@@ -323,22 +323,22 @@ START_TEST(full_pipe_pushes_back)
 	terminal_start(&term);
 	taken = print(&console, bulk, BULK);
 	/* 64 KiB of ours and the pipe's own 64 KiB */
-	ck_assert_uint_ge(taken, TERMINAL_OUT_SIZE);
-	ck_assert_uint_le(taken, TERMINAL_OUT_SIZE + 65536);
+	ck_assert_uint_ge(taken, SINK_SIZE);
+	ck_assert_uint_le(taken, SINK_SIZE + 65536);
 	ck_assert_uint_eq(print(&console, bulk + taken, BULK - taken), 0);
 	settle();
 	ck_assert_uint_eq(console.writable, 0);
 	drain_check(out[0], bulk, BULK, 5000);
 	ck_assert_uint_gt(console.writable, 0);
 	ck_assert_uint_eq(console.nr_send, 0);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), 0);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), 0);
 	ck_assert_int_eq(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
 
 	/* Nothing held: the sink is out of the loop, told of nothing. */
 	console.writable = 0;
 	settle();
 	ck_assert_uint_eq(console.writable, 0);
-	ck_assert_int_eq(term.out_source.fd, -1);
+	ck_assert_int_eq(term.sink.source.fd, -1);
 	close_term();
 	close_pair(in);
 	close_pair(out);
@@ -372,11 +372,11 @@ START_TEST(full_pipe_without_reopening)
 	make_pipe(in);
 	make_pipe(out);
 	open_term(in[0], out[1]);
-	ck_assert_int_eq(term.sink, SINK_OWN);
-	close(term.out_fd);
-	term.out_fd = out[1];
-	term.out_own = false;
-	term.sink = SINK_POLLED;
+	ck_assert_int_eq(term.sink.kind, SINK_OWN);
+	close(term.sink.fd);
+	term.sink.fd = out[1];
+	term.sink.own = false;
+	term.sink.kind = SINK_POLLED;
 	terminal_start(&term);
 	ck_assert_uint_lt(print(&console, bulk, BULK), BULK);
 	drain_check(out[0], bulk, BULK, 5000);
@@ -394,7 +394,7 @@ START_TEST(socket_both_ways)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, in), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
 	open_term(in[0], out[1]);
-	ck_assert_int_eq(term.sink, SINK_SOCKET);
+	ck_assert_int_eq(term.sink.kind, SINK_SOCKET);
 	console.room = 100;
 	terminal_start(&term);
 	ck_assert_uint_lt(print(&console, bulk, BULK), BULK);
@@ -406,7 +406,7 @@ START_TEST(socket_both_ways)
 
 	close(out[0]);
 	ck_assert_uint_eq(print(&console, bulk, BULK), BULK);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), BULK);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), BULK);
 	close_term();
 	close_pair(in);
 	close(out[1]);
@@ -431,13 +431,13 @@ START_TEST(closed_pipe_swallows)
 	settle();
 	ck_assert_uint_eq(console.writable, 1);
 	ck_assert_uint_eq(console.nr_send, 0);
-	ck_assert_int_eq(term.sink, SINK_CLOSED);
+	ck_assert_int_eq(term.sink.kind, SINK_CLOSED);
 	/* What the pipe had is lost with it; the rest is counted. */
-	ck_assert_uint_ge(counter_get(&term.out_dropped), BULK - 65536);
-	ck_assert_uint_lt(counter_get(&term.out_dropped), BULK);
-	total = counter_get(&term.out_dropped);
+	ck_assert_uint_ge(counter_get(&term.sink.dropped), BULK - 65536);
+	ck_assert_uint_lt(counter_get(&term.sink.dropped), BULK);
+	total = counter_get(&term.sink.dropped);
 	ck_assert_uint_eq(print(&console, "more\n", 5), 5);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), total + 5);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), total + 5);
 	ck_assert_int_eq(terminal_flush(&term, 0), 0);
 
 	/* Still the tail knows. */
@@ -453,7 +453,7 @@ START_TEST(closed_pipe_swallows)
 	open_term(in[0], out[1]);
 	terminal_start(&term);
 	ck_assert_uint_eq(print(&console, "x", 1), 1);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), 1);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), 1);
 	close_term();
 	close_pair(in);
 	close(out[1]);
@@ -469,8 +469,8 @@ START_TEST(full_disk_swallows)
 	terminal_start(&term);
 	ck_assert_uint_eq(print(&console, bulk, 1000), 1000);
 	settle();
-	ck_assert_int_eq(term.sink, SINK_CLOSED);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), 1000);
+	ck_assert_int_eq(term.sink.kind, SINK_CLOSED);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), 1000);
 	close_term();
 	close(in);
 	close(out);
@@ -530,7 +530,7 @@ START_TEST(null_and_closed_descriptors)
 	settle();
 	ck_assert_int_eq(term.source, SOURCE_CLOSED);
 	ck_assert_uint_eq(print(&console, bulk, BULK), BULK);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), 0);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), 0);
 	close_term();
 	close(other);
 
@@ -541,7 +541,7 @@ START_TEST(null_and_closed_descriptors)
 	console_make_room(&console, 10);
 	settle();
 	ck_assert_uint_eq(print(&console, bulk, BULK), BULK);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), BULK);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), BULK);
 	close_term();
 	close(null);
 }
@@ -566,7 +566,7 @@ START_TEST(flush_waits_for_a_slow_reader)
 		ssize_t n;
 
 		close(out[1]);
-		close(term.out_fd);
+		close(term.sink.fd);
 		while ((n = read(out[0], buf, sizeof(buf))) > 0) {
 			if (memcmp(buf, bulk + done, (size_t)n) != 0)
 				_exit(2);
@@ -848,12 +848,12 @@ START_TEST(tty_output_is_byte_exact)
 {
 	for (int polled = 0; polled < 2; polled++) {
 		open_pty();
-		ck_assert_int_eq(term.sink, SINK_OWN);
+		ck_assert_int_eq(term.sink.kind, SINK_OWN);
 		if (polled) {
-			close(term.out_fd);
-			term.out_fd = slave_out;
-			term.out_own = false;
-			term.sink = SINK_POLLED;
+			close(term.sink.fd);
+			term.sink.fd = slave_out;
+			term.sink.own = false;
+			term.sink.kind = SINK_POLLED;
 		}
 		terminal_start(&term);
 		ck_assert_uint_lt(print(&console, bulk, BULK), BULK);
@@ -909,7 +909,7 @@ START_TEST(tty_hangup)
 	settle();
 	ck_assert_int_eq(term.source, SOURCE_CLOSED);
 	ck_assert_uint_eq(print(&console, "x", 1), 1);
-	ck_assert_uint_eq(counter_get(&term.out_dropped), 1);
+	ck_assert_uint_eq(counter_get(&term.sink.dropped), 1);
 	close_term();
 	close(slave);
 	close(slave_out);
