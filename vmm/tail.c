@@ -23,7 +23,10 @@ static const char panic_text[] = "Kernel panic - not syncing";
 
 void tail_init(struct tail *tail)
 {
-	memset(tail, 0, sizeof(*tail));
+	/* Not the lines: 20 KiB that most machines never fill. */
+	memset(&tail->current, 0,
+	       sizeof(*tail) - offsetof(struct tail, current));
+	tail->line[0][0] = '\0';
 	tail->lead = 2;
 }
 
