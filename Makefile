@@ -26,11 +26,14 @@ SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
 PKG_BUILD := gcc libc6-dev libjansson-dev
-PKG_LINUX := qemu-system-x86 busybox-static cpio lz4 e2fsprogs python3
+PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_KERNEL := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db
+	     acpica-tools python3 universal-ctags man-db git
+# All at once, so that one message names them all.
+PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
+PKG_ALL	:= $(PKG_DEMO) $(PKG_CHECK)
 
 FLOORS	:= base virtio boot vmm
 SRC	:= $(wildcard $(FLOORS:=/*.c))
@@ -105,11 +108,11 @@ include tests/guest/guests.mk
 
 # --- what a user calls ------------------------------------------------------
 
-demo: $(B)/mote | $(B)/.pkg-LINUX
+demo: $(B)/.pkg-DEMO $(B)/mote
 	@tests/demo
 
 SUITES ?= unit lint fuzz guest cli kernels linux
-check: $(B)/mote $(UNIT) $(FUZZ) guests | $(B)/.pkg-CHECK $(B)/.pkg-LINUX
+check: $(B)/.pkg-ALL $(B)/mote $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
 # One suite: make check-unit, check-lint, check-linux, ...
@@ -127,7 +130,7 @@ bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 guest-kernel: | $(B)/.pkg-KERNEL
 	@tests/linux/build-kernel
 
-format:
+format: | $(B)/.pkg-CHECK
 	clang-format -i $(ALLC)
 
 install: $(B)/mote
