@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * each_device.h - the devices that mote has, one at a time behind its registers
+ *
+ * For one test program each; everything is static.  A test that is run with
+ * each device has it as number `_i` (tcase_add_loop_test) and calls set_up(_i);
+ * tear_down() is a fixture's.
+ */
+#ifndef MOTE_TESTS_EACH_DEVICE_H
+#define MOTE_TESTS_EACH_DEVICE_H
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+
+#include "base/port.h"
+#include "base/util.h"
+#include "tests/unit/echo_device.h"
+#include "tests/unit/fake_driver.h"
+#include "tests/unit/unit.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/rng.h"
+
+#define SECTORS 0x10203u
+
+#define BLK(bit)     (1ull << VIRTIO_BLK_F_##bit)
+#define CONSOLE(bit) (1ull << VIRTIO_CONSOLE_F_##bit)
+
+#define BLK_FEATURES	 (FD_FEATURES | BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH))
+#define CONSOLE_FEATURES (FD_FEATURES | CONSOLE(SIZE) | CONSOLE(EMERG_WRITE))
+
+/* The devices; each test is run with each of them as number `_i`. */
+enum subject { DISK, READ_ONLY_DISK, TERMINAL, ENTROPY, NR_SUBJECTS };
+
+static const struct {
+	uint32_t id;
+	uint64_t features;
+	unsigned int queues;
+	unsigned int work; /* the queue that serve() uses */
+} expected[NR_SUBJECTS] = {
+	[DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES, 1, 0 },
+	[READ_ONLY_DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES | BLK(RO), 1, 0 },
+	[TERMINAL] = { VIRTIO_ID_CONSOLE, CONSOLE_FEATURES, 2, 1 },
+	[ENTROPY] = { VIRTIO_ID_RNG, FD_FEATURES, 1, 0 },
+};
+
+static struct fake_driver fd;
+
+/* The terminal takes `room` more bytes. */
+static struct {
+	struct port port;
+	size_t room, taken;
+} out;
+
+static inline size_t out_write(struct port *port, const void *data, size_t len)
+{
+	size_t n = MIN(len, out.room);
+
+	(void)port;
+	(void)data;
+	out.room -= n;
+	out.taken += n;
+	return n;
+}
+
+static inline void out_readable(struct port *port)
+{
+	(void)port;
+}
+
+static inline struct virtio_device *create_disk(bool read_only)
+{
+	int file = memfd_create("disk", MFD_CLOEXEC);
+	struct virtio_device *vdev;
+	struct disk *disk;
+	char path[32];
+
+	ck_assert_int_eq(ftruncate(file, (off_t)SECTORS * SECTOR_SIZE), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	ck_assert_int_eq(disk_open(path, read_only, false, &disk), 0);
+	close(file);
+	ck_assert_int_eq(virtio_blk_create(&fd.env, disk, &vdev), 0);
+	return vdev;
+}
+
+static inline void set_up(enum subject subject)
+{
+	struct virtio_device *vdev = NULL;
+
+	fd_init(&fd);
+	memset(&out, 0, sizeof(out));
+	out.port.write = out_write;
+	out.port.readable = out_readable;
+	out.room = SIZE_MAX;
+	switch (subject) {
+	case TERMINAL:
+		ck_assert_int_eq(
+			virtio_console_create(&fd.env, &out.port, &vdev), 0);
+		break;
+	case ENTROPY:
+		ck_assert_int_eq(virtio_rng_create(&fd.env, &vdev), 0);
+		break;
+	default:
+		vdev = create_disk(subject == READ_ONLY_DISK);
+	}
+	fd_attach(&fd, vdev);
+}
+
+static inline void tear_down(void)
+{
+	fd_fini(&fd);
+}
+
+static inline void start(enum subject subject)
+{
+	ck_assert(fd_start(&fd, expected[subject].features));
+	fd_run_loop(&fd);
+}
+
+static inline uint32_t status(void)
+{
+	return fd_reg(&fd, VIRTIO_MMIO_STATUS);
+}
+
+static inline void set_status(uint32_t value)
+{
+	fd_set_reg(&fd, VIRTIO_MMIO_STATUS, value);
+}
+
+/* One request that the device completes: whoever can do this is alive. */
+static inline void serve(enum subject subject)
+{
+	const struct virtio_blk_outhdr hdr = { .type = VIRTIO_BLK_T_IN };
+	unsigned int q = expected[subject].work;
+	uint64_t memory = fd.alloc;
+	struct fd_seg seg[2] = { { fd_put(&fd, &hdr, sizeof(hdr)), 16 },
+				 { fd_alloc(&fd, 513), 513 } };
+	uint32_t len;
+
+	if (subject == TERMINAL)
+		fd_post(&fd, q, seg, 1, 0, FD_DIRECT);
+	else if (subject == ENTROPY)
+		fd_post(&fd, q, seg, 0, 1, FD_DIRECT);
+	else
+		fd_post(&fd, q, seg, 1, 1, FD_INDIRECT);
+	fd_kick(&fd, q);
+	fd_run_loop(&fd);
+	ck_assert(fd_used(&fd, q, NULL, &len));
+	ck_assert_uint_eq(len, subject == TERMINAL  ? 0
+			       : subject == ENTROPY ? 16
+						    : 513);
+	fd.alloc = memory;
+}
+
+#endif
