@@ -409,7 +409,6 @@ static void port_init(struct terminal *t, struct terminal_port *tp)
 void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
 		   void (*quit)(struct terminal *t))
 {
-	memset(t, 0, sizeof(*t));
 	t->loop = loop;
 	t->quit = quit;
 	t->in_source.ready = in_ready;

@@ -77,7 +77,8 @@ struct terminal {
 	uint8_t keys_buf[TERMINAL_KEYS];
 };
 
-/* Looks at the two descriptors (borrowed, different numbers) and re-opens them
+/* T is all zeros: it is not cleared here, since most of it is buffers whose
+ * pages are never used.  Looks at the two descriptors (borrowed, different numbers) and re-opens them
  * where that is possible; nothing is read and no mode is changed yet, output is
  * taken from now on.  Ignores SIGPIPE for the process.  Needs /proc; without it
  * output to pipes and terminals still works, in small pieces.  Never fails: a

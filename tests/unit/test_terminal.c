@@ -144,6 +144,7 @@ static void open_term(int in_fd, int out_fd)
 {
 	quits = 0;
 	ck_assert_int_eq(loop_init(&loop), 0);
+	memset(&term, 0, sizeof(term));
 	terminal_init(&term, &loop, in_fd, out_fd, on_quit);
 	console_attach(&console, &term.console.port);
 }
