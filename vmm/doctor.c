@@ -40,9 +40,9 @@ static const char usage[] =
 	"guest does not run without it); unknown (something else is missing).\n"
 	"Exit status: 0 a stock Linux guest can run here, 1 it cannot, 125 "
 	"bad\n"
-	"arguments.\n"
+	"arguments or no way to print the report.\n"
 	"\n"
-	"Example: mote doctor && mote run vmlinuz\n";
+	"Example: mote doctor && mote run -k vmlinuz\n";
 
 static bool fast_enough(const struct host *host)
 {
@@ -208,7 +208,7 @@ static void check_hugetlb(const struct host *host, struct check_row *row)
 		char *end = row->value + used;
 
 		any |= pool->total > 0;
-		snprintf(end, sizeof(row->value) - used, "%s%llu/%llu of %s",
+		snprintf(end, sizeof(row->value) - used, "%s%llu/%llu %s",
 			 used ? ", " : "", (unsigned long long)pool->free,
 			 (unsigned long long)pool->total,
 			 pool->page_kib < 1048576 ? "2M" : "1G");
@@ -228,8 +228,7 @@ static void check_hugetlb(const struct host *host, struct check_row *row)
 
 static void check_memory(const struct host *host, struct check_row *row)
 {
-	row_value(row, "%llu of %llu MiB",
-		  (unsigned long long)host->available_mib,
+	row_value(row, "%llu/%llu MiB", (unsigned long long)host->available_mib,
 		  (unsigned long long)host->memory_mib);
 	if (host->available_mib >= LITTLE_MEMORY_MIB)
 		return;
@@ -265,21 +264,17 @@ static const struct check kvm_checks[] = {
 };
 
 static const struct check host_checks[] = {
-	{ "Landlock", "confining the monitor to its files", ALWAYS,
-	  check_landlock },
-	{ "user namespaces", "confining the monitor without root", ALWAYS,
-	  check_userns },
-	{ "userfaultfd", "restoring a snapshot page by page", ALWAYS,
+	{ "Landlock", "confinement to known files", ALWAYS, check_landlock },
+	{ "user namespaces", "confinement without root", ALWAYS, check_userns },
+	{ "userfaultfd", "snapshots restored by page", ALWAYS,
 	  check_userfaultfd },
 	{ "/dev/net/tun", "network devices", ALWAYS, check_tun },
-	{ "io_uring", "disk I/O that does not block the devices", ALWAYS,
-	  check_io_uring },
-	{ "transparent huge pages", "fewer page faults in guest memory", ALWAYS,
+	{ "io_uring", "disk I/O beside the devices", ALWAYS, check_io_uring },
+	{ "transparent huge pages", "fewer guest page faults", ALWAYS,
 	  check_thp },
-	{ "hugetlb pools", "huge pages for certain (free/all)", ALWAYS,
-	  check_hugetlb },
-	{ "memory", "guest memory (available of all)", ALWAYS, check_memory },
-	{ "CPUs", "vCPUs and devices at the same time", ALWAYS, check_cpus },
+	{ "hugetlb pools", "huge pages (free/all)", ALWAYS, check_hugetlb },
+	{ "memory", "for guests (available/all)", ALWAYS, check_memory },
+	{ "CPUs", "vCPUs and devices at once", ALWAYS, check_cpus },
 };
 
 static struct check_row *add_row(struct report *report, const char *prefix,

@@ -27,59 +27,33 @@
  */
 #define FALLBACK_VCPUS 4
 
-/* Everything that software alone decides has been there since these. */
-#define OLD_KERNEL "Linux 4.11 or later on the host"
-#define NEW_KERNEL "Linux 6.0 or later on the host"
+/* KVM_CAP_IMMEDIATE_EXIT is the youngest of those below. */
+#define HOST_KERNEL "Linux 4.11 or later on the host"
 
 #define REQUIRED(cap, purpose)                                                 \
 	{                                                                      \
-		KVM_CAP_##cap, #cap, purpose, OLD_KERNEL, true                 \
+		KVM_CAP_##cap, #cap, purpose, HOST_KERNEL, true                \
 	}
 #define OPTIONAL(cap, purpose)                                                 \
 	{                                                                      \
-		KVM_CAP_##cap, #cap, purpose, NEW_KERNEL, false                \
+		KVM_CAP_##cap, #cap, purpose, HOST_KERNEL, false               \
 	}
 
-/* Required is only what every KVM since Linux 4.11 has.  The rest makes
- * something better, and its absence is said where it is missed.
+/* What the code uses today.  Required is only what every KVM since Linux 4.11
+ * has.  The rest makes something better, and its absence is said where it is
+ * missed.
  */
 const struct kvm_capability kvm_capabilities[] = {
 	REQUIRED(IRQCHIP, "local APICs and I/O APIC in the kernel"),
 	REQUIRED(USER_MEMORY, "guest memory out of the monitor's own"),
-	REQUIRED(SYNC_MMU,
-		 "files mapped into guest memory; memory handed back"),
-	REQUIRED(NR_MEMSLOTS, "memory below and above the hole at 3 GiB"),
+	REQUIRED(SYNC_MMU, "files mapped into guest memory"),
 	REQUIRED(SET_TSS_ADDR, "real mode on Intel CPUs"),
-	REQUIRED(SET_IDENTITY_MAP_ADDR, "guest code without paging on Intel"),
 	REQUIRED(EXT_CPUID, "which CPU the guest sees"),
-	REQUIRED(MP_STATE, "starting and parking secondary vCPUs"),
 	REQUIRED(IOEVENTFD, "doorbells that do not stop the vCPU"),
 	REQUIRED(IMMEDIATE_EXIT, "stopping a vCPU without a race"),
-	OPTIONAL(VCPU_EVENTS, "snapshot: pending exceptions and interrupts"),
-	OPTIONAL(DEBUGREGS, "snapshot: debug registers"),
-	OPTIONAL(XSAVE, "snapshot: vector registers"),
-	OPTIONAL(XCRS, "snapshot: enabled vector features"),
-	OPTIONAL(XSAVE2, "snapshot: vector state above 4 KiB"),
-	OPTIONAL(SREGS2, "snapshot: PAE page directory pointers"),
-	OPTIONAL(ADJUST_CLOCK, "snapshot: the paravirtual clock goes on"),
-	OPTIONAL(KVMCLOCK_CTRL, "no soft-lockup warning after a pause"),
-	OPTIONAL(GET_TSC_KHZ, "the guest need not calibrate its TSC"),
-	{ KVM_CAP_TSC_CONTROL, "TSC_CONTROL",
-	  "restoring on a host with another TSC rate",
-	  "a host whose CPU scales the TSC for guests", false },
+	OPTIONAL(DISABLE_QUIRKS, "no interrupts from a PIC that nobody set up"),
 	OPTIONAL(TSC_DEADLINE_TIMER, "the cheapest guest timer"),
-	OPTIONAL(CLOCKSOURCE, "the paravirtual clock (kvmclock)"),
-	OPTIONAL(X2APIC_API, "more than 254 vCPUs; exact APIC snapshots"),
-	OPTIONAL(EXCEPTION_PAYLOAD, "snapshot: exact pending page faults"),
-	OPTIONAL(X86_TRIPLE_FAULT_EVENT, "snapshot: a pending triple fault"),
-	OPTIONAL(SYNC_REGS, "register access without system calls"),
-	OPTIONAL(READONLY_MEM, "guest memory that the guest cannot write"),
-	OPTIONAL(MANUAL_DIRTY_LOG_PROTECT2, "incremental snapshots: cheap log"),
-	OPTIONAL(DIRTY_LOG_RING, "incremental snapshots: cost by pages hit"),
 	OPTIONAL(INTERNAL_ERROR_DATA, "details of a KVM internal error"),
-	OPTIONAL(EXIT_ON_EMULATION_FAILURE, "which instruction KVM lacks"),
-	OPTIONAL(HALT_POLL, "halt polling tuned for each machine"),
-	OPTIONAL(BINARY_STATS_FD, "halt and page fault counts, for the tuner"),
 };
 const size_t kvm_nr_capabilities = ARRAY_SIZE(kvm_capabilities);
 static_assert(ARRAY_SIZE(kvm_capabilities) <= KVM_MAX_CAPABILITIES,

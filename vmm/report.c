@@ -20,6 +20,7 @@ static const struct {
 	[CHECK_UNKNOWN] = { "unknown", "\033[2m" },
 };
 #define STATE_WIDTH 7
+#define COLUMNS	    80
 
 const char *check_state_name(enum check_state state)
 {
@@ -44,31 +45,88 @@ void row_remedy(struct check_row *row, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Up to the next blank; a command in backticks is kept in one piece, so that
+ * it can be copied.
+ */
+static int word_length(const char *text)
+{
+	bool command = false;
+	int n = 0;
+
+	for (; text[n] && (command || text[n] != ' '); n++)
+		command ^= text[n] == '`';
+	return n;
+}
+
+/* Prints TEXT where COLUMN characters stand already, in lines that begin there,
+ * too.
+ */
+static void put_wrapped(FILE *out, const char *text, int column)
+{
+	int at = column;
+
+	while (*text) {
+		int n = word_length(text);
+
+		if (at > column && at + 1 + n > COLUMNS) {
+			fprintf(out, "\n%*s", column, "");
+			at = column;
+		} else if (at > column) {
+			fputc(' ', out);
+			at++;
+		}
+		fprintf(out, "%.*s", n, text);
+		at += n;
+		text += n + (text[n] == ' ');
+	}
+	fputc('\n', out);
+}
+
+struct widths {
+	int name;
+	int value;
+};
+
 static void text_row(const struct check_row *row, FILE *out, bool colour,
-		     const int width[2])
+		     const struct widths *width)
 {
 	const char *on = colour ? states[row->state].colour : "";
 	const char *off = colour ? "\033[0m" : "";
 
-	fprintf(out, "%s%-*s%s  %-*s  %-*s  %s\n", on, STATE_WIDTH,
-		states[row->state].name, off, width[0], row->name, width[1],
-		row->value, row->purpose);
-	if (row->remedy[0])
-		fprintf(out, "%*s  -> %s\n", STATE_WIDTH, "", row->remedy);
+	fprintf(out, "%s%-*s%s  %-*s  %-*s  ", on, STATE_WIDTH,
+		states[row->state].name, off, width->name, row->name,
+		width->value, row->value);
+	put_wrapped(out, row->purpose,
+		    STATE_WIDTH + width->name + width->value + 6);
+	if (row->remedy[0]) {
+		fprintf(out, "%*s  -> ", STATE_WIDTH, "");
+		put_wrapped(out, row->remedy, STATE_WIDTH + 5);
+	}
+}
+
+/* Of the rows from FIRST on that have the same prefix. */
+static struct widths section_widths(const struct report *report, size_t first)
+{
+	const char *prefix = report->row[first].prefix;
+	struct widths width = { 0 };
+
+	for (size_t i = first; i < report->nr_rows; i++) {
+		const struct check_row *row = &report->row[i];
+
+		if (strcmp(row->prefix, prefix) != 0)
+			break;
+		width.name = MAX(width.name, (int)strlen(row->name));
+		width.value = MAX(width.value, (int)strlen(row->value));
+	}
+	return width;
 }
 
 void report_text(const struct report *report, FILE *out, bool colour)
 {
-	const char *prefix = "";
+	struct widths width = { 0 };
+	const char *prefix = NULL;
 	size_t unknown = 0;
-	int width[2] = { 0, 0 };
 
-	for (size_t i = 0; i < report->nr_rows; i++) {
-		const struct check_row *row = &report->row[i];
-
-		width[0] = MAX(width[0], (int)strlen(row->name));
-		width[1] = MAX(width[1], (int)strlen(row->value));
-	}
 	for (size_t i = 0; i < report->nr_rows; i++) {
 		const struct check_row *row = &report->row[i];
 
@@ -76,16 +134,20 @@ void report_text(const struct report *report, FILE *out, bool colour)
 			unknown++;
 			continue;
 		}
-		if (strcmp(row->prefix, prefix) != 0) {
+		if (!prefix || strcmp(row->prefix, prefix) != 0) {
+			if (prefix)
+				fputc('\n', out);
 			prefix = row->prefix;
-			fprintf(out, "\n%s%s", prefix, *prefix ? "*:\n" : "");
+			fprintf(out, "%s%s", prefix, *prefix ? "*:\n" : "");
+			width = section_widths(report, i);
 		}
-		text_row(row, out, colour, width);
+		text_row(row, out, colour, &width);
 	}
 	if (unknown)
 		fprintf(out, "%zu more checks need what is missing first\n",
 			unknown);
-	fprintf(out, "\n%s\n", report->verdict);
+	fputc('\n', out);
+	put_wrapped(out, report->verdict, 0);
 }
 
 /* A new reference, or NULL. */

@@ -56,16 +56,52 @@ START_TEST(text_is_aligned)
 {
 	char *text = printed(&sample, false, false);
 
-	ck_assert_str_eq(text, "ok       short          v        one\n"
+	ck_assert_str_eq(text, "ok       short  v  one\n"
 			       "\n"
 			       "KVM_CAP_*:\n"
 			       "missing  a longer name  a value  two\n"
 			       "         -> buy it\n"
 			       "\n"
-			       "limited  last           w        four\n"
+			       "limited  last  w  four\n"
 			       "1 more checks need what is missing first\n"
 			       "\n"
 			       "No.\n");
+	free(text);
+}
+END_TEST
+
+START_TEST(text_is_wrapped)
+{
+	static const struct report wide = {
+		.row = { { .prefix = "",
+			   .name = "a name of twenty-four ch",
+			   .value = "a value of twenty-four c",
+			   .purpose =
+				   "what nobody needs, but everybody wants it",
+			   .state = CHECK_LIMITED,
+			   .remedy =
+				   "say the word, or better, run `one command "
+				   "that is kept in one piece`, and wait" } },
+		.nr_rows = 1,
+		.verdict = "This sentence is longer than a line of a terminal, "
+			   "so that it has to go on in the next.",
+	};
+	char *text = printed(&wide, false, false);
+
+	ck_assert_str_eq(
+		text, "limited  a name of twenty-four ch  a value of "
+		      "twenty-four c  what nobody needs,\n"
+		      "                                                      "
+		      "       but everybody\n"
+		      "                                                      "
+		      "       wants it\n"
+		      "         -> say the word, or better, run\n"
+		      "            `one command that is kept in one piece`, "
+		      "and wait\n"
+		      "\n"
+		      "This sentence is longer than a line of a terminal, so "
+		      "that it has to go on in\n"
+		      "the next.\n");
 	free(text);
 }
 END_TEST
@@ -153,6 +189,7 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("report");
 
 	tcase_add_test(tc, text_is_aligned);
+	tcase_add_test(tc, text_is_wrapped);
 	tcase_add_test(tc, colour_only_when_asked);
 	tcase_add_test(tc, json_schema);
 	tcase_add_test(tc, json_says_yes);
