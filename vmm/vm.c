@@ -60,25 +60,24 @@ static int vm_set_slots(struct vm *vm, struct kvm_error *err)
 	return 0;
 }
 
-static void vm_enable_cap(struct vm *vm, uint32_t number, uint64_t arg)
-{
-	struct kvm_enable_cap cap = { .cap = number, .args = { arg } };
-
-	/* Optional: what a host lacks it does without. */
-	ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
-}
-
+/* Optional: what a host lacks it does without.
+ *
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE stays off: with it, an instruction that KVM
+ * cannot emulate ends the machine even when a program in ring 3 has it.
+ */
 static void vm_enable_caps(struct vm *vm)
 {
-	/* The instruction's bytes come with an emulation failure. */
-	vm_enable_cap(vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
 	/* vCPU 0's LINT0 stays masked, as a local APIC starts (SDM 3A
 	 * §11.4.7.1).  Open, it lets the irqchip's PIC, which ACPI does not
 	 * list, interrupt at vectors that the guest never gave.
 	 */
+	struct kvm_enable_cap lint0 = {
+		.cap = KVM_CAP_DISABLE_QUIRKS,
+		.args = { KVM_X86_QUIRK_LINT0_REENABLED },
+	};
+
 	if (!vm->virtual_wire)
-		vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS,
-			      KVM_X86_QUIRK_LINT0_REENABLED);
+		ioctl(vm->fd, KVM_ENABLE_CAP, &lint0);
 }
 
 /* In this order: vm.h says why. */

@@ -4,7 +4,7 @@
 
 G	:= tests/guest
 GUEST_NAMES := $(filter-out guest irq driver,$(patsubst $(G)/%.c,%,$(wildcard $(G)/*.c)))
-GUESTS_64 := boot-linux widths ring3
+GUESTS_64 := boot-linux widths ring3 unemulated
 GUESTS_32 := $(filter-out $(GUESTS_64),$(GUEST_NAMES))
 GUESTS	:= $(addprefix $(B)/guest/,$(GUEST_NAMES) boot-bzimage hello-serial)
 
@@ -21,6 +21,7 @@ GUEST_64 := $(GUEST_FLAGS) -m64 -mno-red-zone -fno-pic -no-pie \
 GUEST_BZ := $(GUEST_FLAGS) -m64 -mno-red-zone -fPIE -no-pie \
 	-fvisibility=hidden -DBZIMAGE -Wl,-T,$(G)/bzimage.ld
 VOICE_idle := -DGUEST_SERIAL
+ASM_unemulated := $(G)/ring3-asm.S
 GUEST_LIB := $(wildcard $(addprefix $(G)/,guest.c irq.c irq-asm.S driver.c))
 GUEST_DEPS := $(GUEST_LIB) boot/layout.h $(G)/guests.mk \
 	$(wildcard $(G)/*.ld $(G)/*.S $(G)/*.h)
@@ -40,7 +41,7 @@ $(GUESTS_64:%=$(B)/guest/%): $(B)/guest/%: $(G)/%.c $(GUEST_DEPS) \
 	@mkdir -p $(@D)
 	$(call say,GUEST   $@)
 	$(Q)$(CC) $(GUEST_64) -o $@ $(G)/start-linux.S $< $(G)/guest.c \
-		$(wildcard $(G)/$*-asm.S)
+		$(wildcard $(G)/$*-asm.S) $(ASM_$*)
 
 $(B)/guest/boot-bzimage: $(G)/boot-linux.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)

@@ -69,6 +69,7 @@ gdt_pointer:
 
 	.align	8
 idt:	.skip	6 * 16
+	.globl	ud_gate
 ud_gate:				/* 6: #UD; the address is below 4 GiB */
 	.word	0, 0x08, 0x8e00, 0
 	.quad	0
@@ -78,11 +79,18 @@ idt_pointer:
 
 	/* SDM 1 §19.5.2: a permission bitmap of zeros opens every port. */
 	.balign	8
-tss:	.skip	102
+tss:	.long	0
+	.quad	ring0_stack_top		/* RSP0: of a handler */
+	.skip	90
 	.word	104			/* where the bitmap begins */
 	.skip	65536 / 8
 	.byte	0xff
 tss_end:
 	.set	TSS_LIMIT, tss_end - tss - 1
+
+	.bss
+	.align	16
+	.skip	4096
+ring0_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

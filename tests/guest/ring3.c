@@ -7,31 +7,13 @@
  * device: an exit that the monitor sees) and says how many TSC cycles one
  * round took.
  */
-#include "guest.h"
+#include "ring3.h"
 
-#define PORT_MARK  0x80
-#define LOOPS	   20000000u
-#define ROUNDS	   2000u
-#define PAGE_FLAGS 0x7ull  /* present, writable, user */
-#define LARGE_PAGE 0x80ull /* SDM 3A §4.5.4: PS, 2 MiB */
-
-/* ring3-asm.S; never returns, goes on in user_main(). */
-_Noreturn void enter_ring3(uint64_t cr3);
-_Noreturn void user_main(void);
+#define PORT_MARK 0x80
+#define LOOPS	  20000000u
+#define ROUNDS	  2000u
 
 static uint64_t tables[6][512] __attribute__((aligned(4096)));
-
-static uint64_t open_tables(void)
-{
-	tables[0][0] = (uintptr_t)tables[1] | PAGE_FLAGS;
-	for (unsigned int i = 0; i < 4; i++) {
-		tables[1][i] = (uintptr_t)tables[2 + i] | PAGE_FLAGS;
-		for (uint64_t j = 0; j < 512; j++)
-			tables[2 + i][j] = (i * 512ull + j) << 21 | LARGE_PAGE |
-					   PAGE_FLAGS;
-	}
-	return (uintptr_t)tables[0];
-}
 
 static void say_phase(const char *name, uint64_t cycles, uint32_t rounds)
 {
@@ -80,5 +62,5 @@ void user_main(void)
 void guest_main(uintptr_t boot)
 {
 	(void)boot;
-	enter_ring3(open_tables());
+	ring3(tables);
 }
