@@ -409,8 +409,10 @@ START_TEST(command_prints_a_table)
 	ck_assert_ptr_nonnull(verdict);
 	ck_assert_ptr_null(strstr(verdict + 2, "\n\n"));
 	ck_assert_int_eq(strstr(verdict, "cannot") != NULL, status);
+	/* But for a command, which is there to be copied. */
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		ck_assert_msg(strlen(line) <= 80, "%s", line);
+		ck_assert_msg(strlen(line) <= 80 || strchr(line, '`'), "%s",
+			      line);
 }
 END_TEST
 
