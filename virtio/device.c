@@ -263,16 +263,15 @@ void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
 	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++)
 		vdev->vq[i].budget = vdev->vq[i].size;
 	ret = vdev->ops->queue_notify(vdev, q);
-	if (ret < 0) {
-		virtio_needs_reset(vdev, q, ret);
-		return;
-	}
 	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++) {
 		virtio_finish_queue(vdev, i);
 		notify |= virtq_should_notify(&vdev->vq[i]);
 	}
+	/* virtio 1.2 §2.7.7.2: what was used before an error is announced, too */
 	if (notify)
 		virtio_interrupt(vdev, VIRTIO_MMIO_INT_VRING);
+	if (ret < 0)
+		virtio_needs_reset(vdev, q, ret);
 }
 
 void virtio_doorbell(struct virtio_device *vdev, unsigned int q)

@@ -235,15 +235,16 @@ START_TEST(test_needs_reset)
 		ck_assert_uint_eq(status(), ACK | DRIVER | FEATURES_OK |
 						    DRIVER_OK | NEEDS_RESET);
 		ck_assert_uint_eq(fd_reg(&fd, VIRTIO_MMIO_INTERRUPT_STATUS),
-				  VIRTIO_MMIO_INT_CONFIG);
-		ck_assert_uint_eq(fd.irq.pulses, 1);
+				  VIRTIO_MMIO_INT_CONFIG |
+					  VIRTIO_MMIO_INT_VRING);
+		ck_assert_uint_eq(fd.irq.pulses, 2);
 		ck_assert_uint_eq(counter_get(&fd.vdev->resets_needed), round);
 
 		echo.notified[0] = 0;
 		for (int i = 0; i < 1000; i++)
 			fd_kick(&fd, 0);
 		ck_assert_uint_eq(echo.notified[0], 0);
-		ck_assert_uint_eq(fd.irq.pulses, 1);
+		ck_assert_uint_eq(fd.irq.pulses, 2);
 		/* The driver cannot talk it away. */
 		set_status(ACK | DRIVER | FEATURES_OK | DRIVER_OK);
 		ck_assert(status() & NEEDS_RESET);
