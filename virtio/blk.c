@@ -7,11 +7,15 @@
  * status byte, which is the last writable byte wherever that lies.  How the
  * driver cut them into descriptors does not matter (§2.7.4.1).
  *
- * A request is done when it is popped: preadv(2) or pwritev(2) straight to
- * guest memory, on the loop, one after the other.  That needs no request table,
- * no draining before a snapshot or a reset, and no ordering rules; a slow disk
- * holds up the loop, which is the price.  io_uring is to take it away without
- * changing anything that the driver sees.
+ * Requests are done on the loop, one after the other: preadv(2) or pwritev(2)
+ * straight to guest memory.  That needs no request table and no ordering rules;
+ * a slow disk holds up the loop, which is the price.  io_uring is to take it
+ * away without changing anything that the driver sees.
+ *
+ * What the driver asks for does not make the price higher.  A chain may hold
+ * 4 GiB, so a request is done in slices, and after a number of bytes or some
+ * time, between two slices or two requests, the loop gets a turn.  The request
+ * in hand is then kept as it is and goes on with the next turn.
  *
  * Every request that has room for a status byte is completed, and all of its
  * writable part is written: with data, or with zeros where there is none.  So
@@ -32,10 +36,32 @@
 
 #define BLK_QUEUE_SIZE 256
 
-/* Bytes after which the loop gets a turn.  A single request is bounded by what
- * one chain may hold.
+/* How long the others on the loop wait for us: as long as these bytes take, or
+ * this time if that is shorter, and at most one slice or one flush more.
  */
 #define BLK_TURN_BYTES MIB(16)
+#define BLK_TURN_NS    10000000u
+#define BLK_SLICE      MIB(1) /* whole sectors */
+
+enum blk_op { OP_NONE, OP_READ, OP_WRITE, OP_FLUSH };
+
+/* The request in hand. */
+struct blk_request {
+	struct chain chain;
+	bool held;	 /* the chain is in flight; the rest is valid then */
+	enum blk_op op;	 /* of the disk; none when it is refused, say */
+	uint8_t status;	 /* so far */
+	uint32_t room;	 /* writable bytes in all */
+	uint64_t offset; /* on the disk, where it goes on */
+	uint64_t bytes;	 /* of data in all */
+	uint64_t left;	 /* of data still to be moved */
+	uint64_t ns;	 /* spent in the back end */
+};
+
+struct blk_turn {
+	uint64_t bytes; /* left */
+	uint64_t until_ns;
+};
 
 struct virtio_blk {
 	struct virtio_device vdev;
@@ -43,7 +69,7 @@ struct virtio_blk {
 	uint64_t sectors;
 	struct virtio_blk_config config;
 	struct virtio_blk_stats stats;
-	struct chain chain; /* the request being done */
+	struct blk_request req;
 	struct iovec iov[CHAIN_MAX_SEGMENTS];
 };
 
@@ -58,77 +84,27 @@ static struct virtio_blk *to_blk(struct virtio_device *vdev)
 	return container_of(vdev, struct virtio_blk, vdev);
 }
 
-/* Whether LEN bytes from SECTOR are whole sectors inside the disk. */
-static bool blk_in_range(const struct virtio_blk *blk, uint64_t sector,
-			 uint64_t len)
+static bool blk_turn_over(const struct blk_turn *turn)
 {
-	return len % SECTOR_SIZE == 0 && sector <= blk->sectors &&
-	       len / SECTOR_SIZE <= blk->sectors - sector;
+	return turn->bytes == 0 || now_ns() >= turn->until_ns;
 }
 
-static uint8_t blk_read(struct virtio_blk *blk, uint64_t sector,
-			struct chain *c)
+/* LEN bytes of data from SECTOR on, if they are whole sectors of the disk. */
+static uint8_t blk_begin_data(const struct virtio_blk *blk,
+			      struct blk_request *req, enum blk_op op,
+			      uint64_t sector, uint64_t len)
 {
-	uint64_t start = now_ns();
-	size_t len = chain_writable(c) - 1;
-	unsigned int nr;
-	int ret;
-
-	if (!blk_in_range(blk, sector, len))
+	if (len % SECTOR_SIZE != 0 || sector > blk->sectors ||
+	    len / SECTOR_SIZE > blk->sectors - sector)
 		return VIRTIO_BLK_S_IOERR;
-	nr = chain_write_iov(c, blk->iov, CHAIN_MAX_SEGMENTS, len, &len);
-	ret = disk_read(blk->disk, blk->iov, nr, sector * SECTOR_SIZE);
-	histogram_add(&blk->stats.read_ns, now_ns() - start);
-	if (ret < 0) {
-		/* Some of it may have been read; the rest is what the driver
-		 * had there.  Neither is an answer.
-		 */
-		for (unsigned int i = 0; i < nr; i++)
-			memset(blk->iov[i].iov_base, 0, blk->iov[i].iov_len);
-		return VIRTIO_BLK_S_IOERR;
-	}
-	counter_add(&blk->stats.reads, 1);
-	counter_add(&blk->stats.read_bytes, len);
+	req->op = op;
+	req->offset = sector * SECTOR_SIZE;
+	req->bytes = len;
+	req->left = len;
 	return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t blk_write(struct virtio_blk *blk, uint64_t sector,
-			 struct chain *c)
-{
-	uint64_t start = now_ns();
-	size_t len = chain_readable(c);
-	unsigned int nr;
-	int ret;
-
-	/* virtio 1.2 §5.2.6.2: read-only holds even if RO was not accepted */
-	if (disk_read_only(blk->disk) || !blk_in_range(blk, sector, len))
-		return VIRTIO_BLK_S_IOERR;
-	nr = chain_read_iov(c, blk->iov, CHAIN_MAX_SEGMENTS, len, &len);
-	ret = disk_write(blk->disk, blk->iov, nr, sector * SECTOR_SIZE);
-	/* virtio 1.2 §5.2.6.2: without FLUSH, stable before completion */
-	if (ret == 0 && !virtio_has_feature(&blk->vdev, VIRTIO_BLK_F_FLUSH))
-		ret = disk_flush(blk->disk);
-	histogram_add(&blk->stats.write_ns, now_ns() - start);
-	if (ret < 0)
-		return VIRTIO_BLK_S_IOERR;
-	counter_add(&blk->stats.writes, 1);
-	counter_add(&blk->stats.write_bytes, len);
-	return VIRTIO_BLK_S_OK;
-}
-
-static uint8_t blk_flush(struct virtio_blk *blk)
-{
-	uint64_t start = now_ns();
-	int ret = disk_flush(blk->disk);
-
-	histogram_add(&blk->stats.flush_ns, now_ns() - start);
-	if (ret < 0)
-		return VIRTIO_BLK_S_IOERR;
-	counter_add(&blk->stats.flushes, 1);
-	return VIRTIO_BLK_S_OK;
-}
-
-static uint8_t blk_get_id(struct virtio_blk *blk, struct chain *c)
+static uint8_t blk_get_id(const struct virtio_blk *blk, struct chain *c)
 {
 	char id[DISK_ID_BYTES];
 
@@ -140,22 +116,32 @@ static uint8_t blk_get_id(struct virtio_blk *blk, struct chain *c)
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Does what the request C asks for; returns its status.  The cursor is left
- * behind the data that was written.
+/* Reads the header and decides what is to be done; returns the status that the
+ * request has if that goes well.
  */
-static uint8_t blk_execute(struct virtio_blk *blk, struct chain *c)
+static uint8_t blk_examine(const struct virtio_blk *blk,
+			   struct blk_request *req)
 {
+	struct chain *c = &req->chain;
 	struct virtio_blk_outhdr hdr;
 
 	if (chain_read(c, &hdr, sizeof(hdr)) != sizeof(hdr))
 		return VIRTIO_BLK_S_IOERR;
 	switch (hdr.type) {
 	case VIRTIO_BLK_T_IN:
-		return blk_read(blk, hdr.sector, c);
+		return blk_begin_data(blk, req, OP_READ, hdr.sector,
+				      chain_writable(c) - 1);
 	case VIRTIO_BLK_T_OUT:
-		return blk_write(blk, hdr.sector, c);
+		/* virtio 1.2 §5.2.6.2: read-only holds even if RO was not
+		 * accepted
+		 */
+		if (disk_read_only(blk->disk))
+			return VIRTIO_BLK_S_IOERR;
+		return blk_begin_data(blk, req, OP_WRITE, hdr.sector,
+				      chain_readable(c));
 	case VIRTIO_BLK_T_FLUSH:
-		return blk_flush(blk);
+		req->op = OP_FLUSH;
+		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_GET_ID:
 		return blk_get_id(blk, c);
 	default:
@@ -164,50 +150,163 @@ static uint8_t blk_execute(struct virtio_blk *blk, struct chain *c)
 	}
 }
 
-/* Returns in *USED the bytes written; -EBADMSG when there is no room for a
- * status byte, so that the driver could not be told anything.
+/* Takes the chain that was just popped in hand.  -EBADMSG when there is no room
+ * for a status byte, so that the driver could not be told anything.
  */
-static int blk_request(struct virtio_blk *blk, struct chain *c, uint32_t *used)
+static int blk_begin(const struct virtio_blk *blk, struct blk_request *req)
 {
-	uint64_t room = chain_writable(c);
-	uint8_t status;
+	uint64_t room = chain_writable(&req->chain);
 
 	if (room == 0)
 		return -EBADMSG;
-	status = blk_execute(blk, c);
-	if (status != VIRTIO_BLK_S_OK)
-		counter_add(&blk->stats.errors, 1);
+	req->held = true;
+	req->op = OP_NONE;
+	req->room = (uint32_t)room; /* a chain holds less than 2^32 bytes */
+	req->bytes = 0;
+	req->left = 0;
+	req->ns = 0;
+	req->status = blk_examine(blk, req);
+	return 0;
+}
+
+/* Moves the next slice of data; an error is the end of it. */
+static size_t blk_move(struct virtio_blk *blk, struct blk_request *req)
+{
+	uint64_t start = now_ns();
+	size_t len = MIN(req->left, BLK_SLICE);
+	unsigned int nr;
+	int ret;
+
+	if (req->op == OP_READ) {
+		nr = chain_write_iov(&req->chain, blk->iov, CHAIN_MAX_SEGMENTS,
+				     len, &len);
+		ret = disk_read(blk->disk, blk->iov, nr, req->offset);
+		/* Some of it may have been read; the rest is what the driver
+		 * had there.  Neither is an answer.
+		 */
+		for (unsigned int i = 0; ret < 0 && i < nr; i++)
+			memset(blk->iov[i].iov_base, 0, blk->iov[i].iov_len);
+	} else {
+		nr = chain_read_iov(&req->chain, blk->iov, CHAIN_MAX_SEGMENTS,
+				    len, &len);
+		ret = disk_write(blk->disk, blk->iov, nr, req->offset);
+	}
+	req->offset += len;
+	req->left -= len;
+	if (ret < 0) {
+		req->left = 0;
+		req->status = VIRTIO_BLK_S_IOERR;
+	}
+	req->ns += now_ns() - start;
+	return len;
+}
+
+/* Goes on with the request until all but its status byte is written.  False
+ * when the turn was over before.
+ */
+static bool blk_continue(struct virtio_blk *blk, struct blk_request *req,
+			 struct blk_turn *turn)
+{
+	struct chain *c = &req->chain;
+
 	/* virtio 1.2 §2.7.8.2: len counts from the first writable byte, so what
 	 * lies before the status byte must have been written
 	 */
-	chain_write_zeros(c, chain_writable(c) - 1);
-	chain_write(c, &status, 1);
-	*used = (uint32_t)room; /* a chain holds less than 2^32 bytes */
-	return 0;
+	while (req->left > 0 || chain_writable(c) > 1) {
+		size_t len = MIN(chain_writable(c) - 1, BLK_SLICE);
+
+		if (blk_turn_over(turn))
+			return false;
+		len = req->left > 0 ? blk_move(blk, req)
+				    : chain_write_zeros(c, len);
+		turn->bytes -= MIN(turn->bytes, len);
+	}
+	return true;
+}
+
+static void blk_sync(struct virtio_blk *blk, struct blk_request *req)
+{
+	uint64_t start = now_ns();
+
+	if (disk_flush(blk->disk) < 0)
+		req->status = VIRTIO_BLK_S_IOERR;
+	req->ns += now_ns() - start;
+}
+
+static void blk_count(struct virtio_blk_stats *stats,
+		      const struct blk_request *req)
+{
+	uint64_t ok = req->status == VIRTIO_BLK_S_OK;
+
+	counter_add(&stats->errors, !ok);
+	switch (req->op) {
+	case OP_NONE:
+		break;
+	case OP_READ:
+		counter_add(&stats->reads, ok);
+		counter_add(&stats->read_bytes, ok * req->bytes);
+		histogram_add(&stats->read_ns, req->ns);
+		break;
+	case OP_WRITE:
+		counter_add(&stats->writes, ok);
+		counter_add(&stats->write_bytes, ok * req->bytes);
+		histogram_add(&stats->write_ns, req->ns);
+		break;
+	case OP_FLUSH:
+		counter_add(&stats->flushes, ok);
+		histogram_add(&stats->flush_ns, req->ns);
+		break;
+	}
+}
+
+/* Makes stable what has to be, and answers. */
+static int blk_finish(struct virtio_blk *blk, struct blk_request *req,
+		      struct virtqueue *vq)
+{
+	/* virtio 1.2 §5.2.6.2: without FLUSH, stable before completion */
+	bool each = !virtio_has_feature(&blk->vdev, VIRTIO_BLK_F_FLUSH);
+
+	if (req->status == VIRTIO_BLK_S_OK &&
+	    (req->op == OP_FLUSH || (req->op == OP_WRITE && each)))
+		blk_sync(blk, req);
+	blk_count(&blk->stats, req);
+	chain_write(&req->chain, &req->status, 1);
+	req->held = false;
+	return virtq_push(vq, &req->chain, req->room);
 }
 
 static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_blk *blk = to_blk(vdev);
+	struct blk_request *req = &blk->req;
 	struct virtqueue *vq = &vdev->vq[q];
-	struct chain *c = &blk->chain;
-	uint64_t bytes = 0;
+	struct blk_turn turn = { BLK_TURN_BYTES, now_ns() + BLK_TURN_NS };
 	int ret;
 
-	while ((ret = virtq_pop(vq, c)) > 0) {
-		uint32_t used = 0;
-
-		bytes += chain_readable(c) + chain_writable(c);
-		ret = blk_request(blk, c, &used);
-		if (ret == 0)
-			ret = virtq_push(vq, c, used);
+	while (req->held || !blk_turn_over(&turn)) {
+		if (!req->held) {
+			ret = virtq_pop(vq, &req->chain);
+			if (ret <= 0)
+				return ret;
+			ret = blk_begin(blk, req);
+			if (ret < 0)
+				return ret;
+		}
+		if (!blk_continue(blk, req, &turn))
+			break;
+		ret = blk_finish(blk, req, vq);
 		if (ret < 0)
 			return ret;
-		/* The generic code rings again when the budget is used up. */
-		if (bytes >= BLK_TURN_BYTES)
-			vq->budget = 0;
 	}
-	return ret;
+	/* The generic code rings again when the budget is used up. */
+	vq->budget = 0;
+	return 0;
+}
+
+/* Half a write has been done then, as when the power fails. */
+static void blk_reset(struct virtio_device *vdev)
+{
+	to_blk(vdev)->req.held = false;
 }
 
 static void blk_config_read(struct virtio_device *vdev, size_t off, void *buf,
@@ -232,6 +331,7 @@ static const struct virtio_device_ops blk_ops = {
 	.nr_queues = 1,
 	.queue_size = BLK_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_blk_config),
+	.reset = blk_reset,
 	.queue_notify = blk_queue_notify,
 	.config_read = blk_config_read,
 	.destroy = blk_destroy,

@@ -266,6 +266,17 @@ static void take_request(struct fuzz *f, struct request *req)
 	req->w = DATA + 0x4000 + (take(f) & 15);
 }
 
+/* Rings, and again until nothing is in hand: a turn may end within a request,
+ * after a while too.
+ */
+static void ring(struct fuzz *f)
+{
+	do {
+		virtio_doorbell(f->vdev, 0);
+		must(f->vdev->vq[0].nr_in_flight <= 1);
+	} while (!needs_reset(f) && f->vdev->vq[0].nr_in_flight > 0);
+}
+
 /* One request.  False when there is to be no other. */
 static bool run_request(struct fuzz *f)
 {
@@ -279,7 +290,7 @@ static bool run_request(struct fuzz *f)
 	if (!publish(f, &req))
 		return true;
 	memcpy(f->shadow, f->ram, RAM_SIZE);
-	virtio_doorbell(f->vdev, 0);
+	ring(f);
 
 	must(needs_reset(f) == (req.room == 0));
 	if (req.room > 0) {
@@ -298,7 +309,7 @@ static bool run_request(struct fuzz *f)
 static void run_rings(struct fuzz *f)
 {
 	memcpy(f->ram, f->data, MIN(f->len, RAM_SIZE));
-	virtio_doorbell(f->vdev, 0);
+	ring(f);
 	must(f->vdev->vq[0].next_used <= QUEUE_SIZE);
 	/* Nothing stays in flight, but for the one that was malformed. */
 	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f));

@@ -525,30 +525,6 @@ START_TEST(shrunk_image)
 }
 END_TEST
 
-/* V31: large requests do not hold the loop, refused ones neither */
-START_TEST(large_batch_takes_turns)
-{
-	const size_t len = MIB(1);
-	struct virtio_blk_outhdr hdr = { .type = VIRTIO_BLK_T_IN };
-	struct fd_seg seg[3];
-	unsigned int done = 0;
-
-	seg[0] = (struct fd_seg){ fd_put(&fd, &hdr, 16), 16 };
-	seg[1] = (struct fd_seg){ fd_alloc(&fd, len), len };
-	seg[2] = (struct fd_seg){ fd_alloc(&fd, 1), 1 };
-	for (unsigned int i = 0; i < 40; i++)
-		fd_post(&fd, 0, seg, 1, 2, FD_DIRECT);
-	fd_kick(&fd, 0);
-	while (fd_used(&fd, 0, NULL, NULL))
-		done++;
-	ck_assert_uint_eq(done, 16);
-	fd_run_loop(&fd);
-	while (fd_used(&fd, 0, NULL, NULL))
-		done++;
-	ck_assert_uint_eq(done, 40);
-}
-END_TEST
-
 START_TEST(counters)
 {
 	const struct virtio_blk_stats *st = virtio_blk_stats(fd.vdev);
@@ -629,7 +605,6 @@ static Suite *suite(void)
 	tcase_add_test(tc, get_id);
 	tcase_add_test(tc, host_errors);
 	tcase_add_test(tc, shrunk_image);
-	tcase_add_test(tc, large_batch_takes_turns);
 	tcase_add_test(tc, counters);
 	tcase_add_test(tc, full_queue);
 	suite_add_tcase(s, tc);
