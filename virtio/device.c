@@ -267,7 +267,7 @@ void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
 		virtio_finish_queue(vdev, i);
 		notify |= virtq_should_notify(&vdev->vq[i]);
 	}
-	/* virtio 1.2 §2.7.7.2: what was used before an error is announced, too */
+	/* virtio 1.2 §2.7.7.2: of what was used before an error, too */
 	if (notify)
 		virtio_interrupt(vdev, VIRTIO_MMIO_INT_VRING);
 	if (ret < 0)

@@ -33,7 +33,8 @@
 #define BLK(bit)     (1ull << VIRTIO_BLK_F_##bit)
 #define CONSOLE(bit) (1ull << VIRTIO_CONSOLE_F_##bit)
 
-#define BLK_FEATURES	 (FD_FEATURES | BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH))
+#define DISK_FEATURES	 (BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH))
+#define BLK_FEATURES	 (FD_FEATURES | DISK_FEATURES)
 #define CONSOLE_FEATURES (FD_FEATURES | CONSOLE(SIZE) | CONSOLE(EMERG_WRITE))
 
 /* The devices; each test is run with each of them as number `_i`. */
