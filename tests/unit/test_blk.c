@@ -180,7 +180,9 @@ static uint8_t ask_raw(const void *r, size_t nr_r, size_t room)
 		return PENDING;
 	ck_assert_uint_eq(used_head, head);
 	ck_assert(!fd_used(&fd, 0, NULL, NULL));
-	/* B10, C34: the status byte and all before it were written */
+	/* B10, virtio 1.2 §5.2.6; C34, §2.7.8.2: the status byte and all
+	 * before it were written
+	 */
 	ck_assert_uint_eq(answer.used_len, room);
 	memcpy(answer.in, w, MIN(room, sizeof(answer.in)));
 	return w[room - 1];
@@ -228,7 +230,7 @@ static void read_and_write(void)
 	check_disk(image);
 }
 
-/* B1, B12, C9: just what is implemented */
+/* C9, virtio 1.2 §2.2.2; B1, §5.2.5.2; B12, §5.2.6.2: just what is built */
 START_TEST(features_offered)
 {
 	const uint64_t always = FD_FEATURES | F(SEG_MAX) | F(BLK_SIZE) |
@@ -242,7 +244,7 @@ START_TEST(features_offered)
 }
 END_TEST
 
-/* B2: what is not offered, and padding, is 0 */
+/* B2, virtio 1.2 §5.2.5.2: what is not offered, and padding, is 0 */
 START_TEST(config_space)
 {
 	struct virtio_blk_config want = { .capacity = SECTORS,
@@ -256,7 +258,9 @@ START_TEST(config_space)
 }
 END_TEST
 
-/* C29: each cut of the header and of the data with the status byte */
+/* C29, virtio 1.2 §2.7.4.1: each cut of the header and of the data with the
+ * status byte
+ */
 START_TEST(cut_anywhere)
 {
 	for (enum fd_layout l = FD_DIRECT; l <= FD_MIXED; l++) {
@@ -295,7 +299,7 @@ START_TEST(empty_descriptors)
 }
 END_TEST
 
-/* B3, V16: with RO accepted and without */
+/* B3, V16, virtio 1.2 §5.2.6.2: with RO accepted and without */
 START_TEST(read_only_is_enforced)
 {
 	for (int accepted = 0; accepted < 2; accepted++) {
@@ -326,7 +330,9 @@ START_TEST(wrong_direction)
 }
 END_TEST
 
-/* B4, B7, B8: completed with UNSUPP, and nothing done */
+/* B4, B5, B7, virtio 1.2 §5.2.6.2; B8, §5.2.6: completed with UNSUPP, and
+ * nothing done
+ */
 START_TEST(unknown_types)
 {
 	for (unsigned int i = 0; i < 32 + 64; i++) {
@@ -345,7 +351,7 @@ START_TEST(unknown_types)
 }
 END_TEST
 
-/* B6: stable after FLUSH when that was accepted */
+/* B6, virtio 1.2 §5.2.6.2: stable after FLUSH when that was accepted */
 START_TEST(flush_makes_stable)
 {
 	ck_assert_uint_eq(ask(VIRTIO_BLK_T_OUT, 0, image, 512, 0), 0);
@@ -359,7 +365,7 @@ START_TEST(flush_makes_stable)
 }
 END_TEST
 
-/* B6: else before the write is completed */
+/* B6, virtio 1.2 §5.2.6.2: else before the write is completed */
 START_TEST(without_flush_each_write_is_stable)
 {
 	ck_assert(fd_start(&fd, FD_FEATURES));
@@ -376,7 +382,7 @@ START_TEST(without_flush_each_write_is_stable)
 }
 END_TEST
 
-/* B9: the edges of the capacity, and of arithmetic */
+/* B9, virtio 1.2 §5.2.6: the edges of the capacity, and of arithmetic */
 START_TEST(beyond_the_end)
 {
 	static const struct {
@@ -424,7 +430,9 @@ START_TEST(beyond_the_end)
 }
 END_TEST
 
-/* B10: the last writable byte, in a descriptor of any size */
+/* B10, virtio 1.2 §5.2.6: the last writable byte, whatever the size
+ * of its descriptor
+ */
 START_TEST(status_is_the_last_byte)
 {
 	static const size_t room[] = { 1, 2, 512 };
@@ -443,7 +451,8 @@ START_TEST(status_is_the_last_byte)
 }
 END_TEST
 
-/* B10: a request that cannot be answered is not done either */
+/* B10, virtio 1.2 §5.2.6: a request that cannot be answered is not done either
+ */
 START_TEST(no_room_for_a_status)
 {
 	struct virtio_blk_outhdr hdr = { .type = VIRTIO_BLK_T_OUT };
@@ -476,7 +485,7 @@ START_TEST(short_header)
 }
 END_TEST
 
-/* B9, B11: 20 bytes, no more and no fewer */
+/* B9, B11, virtio 1.2 §5.2.6: 20 bytes, no more and no fewer */
 START_TEST(get_id)
 {
 	char id[DISK_ID_BYTES];

@@ -157,7 +157,7 @@ static void check_used_out(uint16_t head)
 	ck_assert_uint_eq(len, 0); /* §2.7.8.2: nothing was written to it */
 }
 
-/* K2: MULTIPORT is not offered */
+/* K2, virtio 1.2 §5.3.6.2.1: MULTIPORT is not offered */
 START_TEST(features_and_config)
 {
 	struct virtio_console_config want = { .max_nr_ports = 1 };
@@ -258,7 +258,9 @@ START_TEST(output_waits_for_the_port)
 }
 END_TEST
 
-/* C13: the chain in flight is forgotten, and the next driver's is not */
+/* C13, virtio 1.2 §2.4.1: the chain in flight is forgotten, and the next
+ * driver's is not
+ */
 START_TEST(reset_drops_the_chain_in_flight)
 {
 	unsigned int pulses;
@@ -287,7 +289,7 @@ START_TEST(reset_drops_the_chain_in_flight)
 }
 END_TEST
 
-/* C18: nothing is taken from a queue that is not ready */
+/* C18, virtio 1.2 §4.2.2.1: nothing is taken from a queue that is not ready */
 START_TEST(queue_is_taken_away)
 {
 	start();
@@ -425,7 +427,7 @@ START_TEST(input_asks_to_be_notified)
 }
 END_TEST
 
-/* A receive buffer with no room: the driver is broken (C11) */
+/* C11, virtio 1.2 §2.1.2: a receive buffer with no room, a broken driver */
 START_TEST(input_buffer_without_room)
 {
 	struct fd_seg seg = { fd_alloc(&fd, 16), 16 };
@@ -447,7 +449,7 @@ START_TEST(input_buffer_without_room)
 }
 END_TEST
 
-/* C13: no byte and no interrupt for a driver that is gone */
+/* C13, virtio 1.2 §2.4.1: no byte and no interrupt for a driver that is gone */
 START_TEST(reset_drops_input)
 {
 	uint64_t gpa;
@@ -467,7 +469,7 @@ START_TEST(reset_drops_input)
 }
 END_TEST
 
-/* K3: a new size, its notification and generation */
+/* K3, virtio 1.2 §5.3.4: a new size, its notification and generation */
 START_TEST(window_size)
 {
 	struct port_user *user = fp.port.user;
@@ -501,7 +503,9 @@ static void emergency(uint32_t value)
 	fd_mmio_write(&fd, OFF_EMERG, &value, sizeof(value));
 }
 
-/* K1: at any status, the low byte, and never on the vCPU's thread */
+/* K1, virtio 1.2 §5.3.5.1: at any status, the low byte, and never on the vCPU's
+ * thread
+ */
 START_TEST(emergency_write)
 {
 	const char *want = "abcd";
@@ -608,7 +612,7 @@ START_TEST(emergency_write_from_another_thread)
 }
 END_TEST
 
-/* C35: doorbells that mean nothing */
+/* C35, virtio 1.2 §2.7.10.2: doorbells that mean nothing */
 START_TEST(spurious_doorbells)
 {
 	start();

@@ -26,7 +26,9 @@ START_TEST(test_identity)
 }
 END_TEST
 
-/* C4, virtio 1.2 §4.2.2; C9, C37, C38: what is offered is what is built */
+/* C4, virtio 1.2 §4.2.2; C9, §2.2.2; C37, §2.9; C38, §6.2: what is offered is
+ * what is built
+ */
 START_TEST(test_offered_features)
 {
 	uint64_t want = 1ull << 32 | 1ull << 28 | 1ull << 29 | ECHO_FEATURES;
@@ -150,7 +152,7 @@ START_TEST(test_queue_sel)
 }
 END_TEST
 
-/* C20, V2, virtio 1.2 §2.7: QueueReady stays 0 for a wrong configuration */
+/* C20, V2, virtio 1.2 §2.7, §4.2.2: QueueReady stays 0 for a wrong set-up */
 START_TEST(test_queue_refused)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(edges); i++) {
@@ -273,7 +275,8 @@ START_TEST(test_queue_again)
 }
 END_TEST
 
-/* C25, virtio 1.2 §4.2.2: no shared memory region; C22: no RING_RESET */
+/* C25, virtio 1.2 §4.2.2: no shared memory region; C22, §4.2.2.1: no RING_RESET
+ */
 START_TEST(test_absent)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(edges); i++) {
@@ -287,8 +290,8 @@ START_TEST(test_absent)
 }
 END_TEST
 
-/* V14, C26, C27, virtio 1.2 §4.2.2.2: reads of every place and length, before
- * any negotiation.  Each goes to a block of its own, for ASan.
+/* V14, C26, C27, virtio 1.2 §2.5, §2.5.2, §4.2.2.2: reads of every place and
+ * length, before any negotiation.  Each goes to a block of its own, for ASan.
  */
 START_TEST(test_every_read)
 {

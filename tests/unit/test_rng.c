@@ -125,7 +125,7 @@ START_TEST(identity)
 }
 END_TEST
 
-/* E1: each buffer gets something, none more than the cap */
+/* E1, virtio 1.2 §5.4.6.2: each buffer gets something, at most the cap */
 START_TEST(fills_buffers)
 {
 	static const size_t len[] = { 1, 2, 64, 255, 4096, 65535 };
@@ -141,7 +141,9 @@ START_TEST(fills_buffers)
 }
 END_TEST
 
-/* E1: the largest chain there is, the same memory again and again */
+/* E1, virtio 1.2 §5.4.6.2: the largest chain there is, the same memory again
+ * and again
+ */
 START_TEST(four_gib_chain)
 {
 	struct fd_seg seg[63];
@@ -171,7 +173,7 @@ START_TEST(empty_descriptors)
 }
 END_TEST
 
-/* E1, C11: not even one byte fits */
+/* E1, virtio 1.2 §5.4.6.2; C11, §2.1.2: not even one byte fits */
 START_TEST(no_room)
 {
 	uint64_t gpa = fd_alloc(&fd, 16);

@@ -37,7 +37,9 @@ START_TEST(test_enable_size)
 }
 END_TEST
 
-/* C20: alignments 16, 2, 4; sizes 16n, 6+2n, 6+8n; V7: region edges, hole */
+/* C20, virtio 1.2 §2.7: alignments 16, 2, 4; sizes 16n, 6+2n, 6+8n; V7: region
+ * edges, hole
+ */
 START_TEST(test_enable_place)
 {
 	const uint64_t end = FD_RAM_SIZE, high = FD_HIGH_BASE;
@@ -187,7 +189,7 @@ START_TEST(test_scribbled_used_ring)
 }
 END_TEST
 
-/* C36, virtio 1.2 §2.7.6: positions are free running modulo 2^16 */
+/* C36, virtio 1.2 §2.7.6, §2.7.8: positions are free running modulo 2^16 */
 START_TEST(test_wrap)
 {
 	struct fd_seg seg = { 16, 4 };
