@@ -40,6 +40,7 @@ struct disk {
 	uint32_t block;	    /* of offsets and lengths */
 	uint32_t mem_align; /* of memory, with direct */
 	uint8_t *bounce;    /* DISK_BOUNCE_SIZE bytes, with direct */
+	int flush_error;    /* -errno of the first flush that failed, or 0 */
 	char id[DISK_ID_BYTES];
 };
 
@@ -234,10 +235,17 @@ int disk_flush(struct disk *disk)
 {
 	int ret;
 
+	if (disk->flush_error)
+		return disk->flush_error;
 	do {
 		ret = fdatasync(disk->fd);
 	} while (ret < 0 && errno == EINTR);
-	return ret < 0 ? -errno : 0;
+	/* fdatasync(2) tells of a lost page once and takes it for clean then.
+	 * What was written before can never be called stable again.
+	 */
+	if (ret < 0)
+		disk->flush_error = -errno;
+	return disk->flush_error;
 }
 
 uint64_t disk_sectors(const struct disk *disk)

@@ -48,7 +48,9 @@ int disk_read(struct disk *disk, const struct iovec *iov, unsigned int nr,
 int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
 	       uint64_t offset);
 
-/* All completed writes are stable on return.  -errno. */
+/* All completed writes are stable on return.  -errno; once it has failed it
+ * fails until the disk is opened again, because nobody knows what was lost.
+ */
 int disk_flush(struct disk *disk);
 
 /* The device id string (virtio 1.2 §5.2.6, VIRTIO_BLK_T_GET_ID): up to 20
