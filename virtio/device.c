@@ -243,7 +243,7 @@ static void virtio_finish_queue(struct virtio_device *vdev, unsigned int q)
 	struct virtqueue *vq = &vdev->vq[q];
 
 	/* Not armed for a notification: the rest must be looked at again. */
-	if (vq->budget == 0)
+	if (vq->live && vq->budget == 0)
 		virtio_ring_doorbell(vdev, q);
 	vq->budget = VIRTQ_NO_BUDGET;
 }

@@ -35,7 +35,9 @@ START_TEST(test_feature_subsets)
 }
 END_TEST
 
-/* C7: a bit above 63 is as little offered as any other; zeros are fine */
+/* C7, virtio 1.2 §2.2.2: a bit above 63 is as little offered as any other;
+ * zeros are fine
+ */
 START_TEST(test_features_beyond)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(edges); i++) {
@@ -108,8 +110,8 @@ static uint8_t model_status(uint8_t old, uint8_t value, bool features_ok)
 	return s;
 }
 
-/* C40, C41, virtio 1.2 §2.1.1, §3.1.1; C43: every status that can be reached,
- * every write to it
+/* C40, C41, virtio 1.2 §2.1.1, §3.1.1; C43, 1.4 §3.4.2: every status
+ * that can be reached, every write to it
  */
 START_TEST(test_status_transitions)
 {
@@ -149,7 +151,7 @@ START_TEST(test_status_width)
 }
 END_TEST
 
-/* C12, C14, virtio 1.2 §2.4.1, §4.2.2.1: what a reset brings back */
+/* C12, C14, virtio 1.2 §2.1, §2.4.1, §4.2.2.1: what a reset brings back */
 START_TEST(test_reset)
 {
 	ck_assert(fd_start(&fd, FD_FEATURES));
@@ -325,8 +327,8 @@ START_TEST(test_spurious_kicks)
 }
 END_TEST
 
-/* C17, C42, virtio 1.2 §2.5, §4.2.2.1: a new generation, and an interrupt when
- * the driver is up
+/* C17, C42, virtio 1.2 §2.5, §3.2.1, §4.2.2.1: a new generation, and an
+ * interrupt when the driver is up
  */
 START_TEST(test_config_changed)
 {
@@ -368,6 +370,24 @@ START_TEST(test_doorbell_by_eventfd)
 	fd_run_loop(&fd);
 	ck_assert_uint_eq(echo.notified[0], 0);
 	ck_assert_uint_eq(echo.notified[1], 1); /* by DRIVER_OK, once */
+}
+END_TEST
+
+/* A queue that the driver left out asks for no turn. */
+START_TEST(test_queue_left_out)
+{
+	uint64_t gpa;
+
+	ck_assert(fd_negotiate(&fd, FD_FEATURES));
+	ck_assert(fd_setup_queue(&fd, 0, SIZE));
+	fd_add_status(&fd, DRIVER_OK);
+	fd_run_loop(&fd);
+	gpa = post_echo(FD_DIRECT);
+	fd_kick(&fd, 0);
+	expect_echo(gpa);
+	fd_run_loop(&fd);
+	/* DRIVER_OK and the kick */
+	ck_assert_uint_eq(counter_get(&fd.vdev->doorbells), 2);
 }
 END_TEST
 
@@ -489,6 +509,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_spurious_kicks);
 	tcase_add_test(tc, test_config_changed);
 	tcase_add_test(tc, test_doorbell_by_eventfd);
+	tcase_add_test(tc, test_queue_left_out);
 	tcase_add_test(tc, test_telemetry);
 	tcase_add_test(tc, test_fairness);
 	tcase_add_test(tc, test_start_fails);
