@@ -20,7 +20,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO };
  */
 void log_set_level(enum log_level level);
 
-/* How a line ends: "\r\n" while the terminal is in raw mode.  Loop thread. */
+/* How a line ends: "\r\n" while the terminal is in raw mode.  Any thread,
+ * and in a signal handler.
+ */
 void log_set_raw(int raw);
 
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);

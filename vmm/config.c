@@ -240,6 +240,8 @@ enum long_only {
 	OPT_SLOW,
 };
 
+static const char short_options[] = "+:k:i:c:m:a:d:vh";
+
 static const struct option long_options[] = {
 	{ "kernel", required_argument, NULL, 'k' },
 	{ "initrd", required_argument, NULL, 'i' },
@@ -302,6 +304,19 @@ static bool set_switch(struct vm_config *config, int option)
 	}
 }
 
+/* What getopt_long(3) does not know.  Of a long option it leaves WORD behind;
+ * of a short one the letter, and WORD may be anything.
+ */
+static void refuse_option(struct parse *p, const char *word)
+{
+	if (optopt == 0)
+		refuse(p, "%s: no such option; see mote run --help", word);
+	else if (optopt >= OPT_TIMEOUT || strchr(short_options, optopt))
+		refuse(p, "%s: takes no value; see mote run --help", word);
+	else
+		refuse(p, "-%c: no such option; see mote run --help", optopt);
+}
+
 enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 				char *text, size_t len)
 {
@@ -311,18 +326,15 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 	*config = (struct vm_config){ .nr_vcpus = 1, .memory = MIB(256) };
 	optind = 0; /* glibc: start anew, also after an earlier parse */
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+:k:i:c:m:a:d:vh",
-				     long_options, NULL)) != -1) {
-		const char *word = argv[MAX(optind - 1, 1)];
-
+	while ((option = getopt_long(argc, argv, short_options, long_options,
+				     NULL)) != -1) {
 		if (option == 'h')
 			return CONFIG_HELP;
 		if (option == '?')
-			refuse(&p, "%s: no such option; see mote run --help",
-			       word);
+			refuse_option(&p, argv[MAX(optind - 1, 1)]);
 		else if (option == ':')
 			refuse(&p, "%s: needs a value; see mote run --help",
-			       word);
+			       argv[MAX(optind - 1, 1)]);
 		else if (set_switch(config, option) ||
 			 set_value(&p, option, optarg))
 			continue;
@@ -345,19 +357,21 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 
 bool config_cmdline_has(const char *cmdline, const char *word)
 {
-	size_t len = strlen(word);
-	const char *at = cmdline;
+	size_t len = strlen(word), n;
+	bool found;
 
-	while ((at = strstr(at, word))) {
-		bool starts = at == cmdline || at[-1] == ' ' || at[-1] == '\t';
-		bool ends = word[len - 1] == '=' || at[len] == '\0' ||
-			    at[len] == ' ' || at[len] == '\t';
+	for (const char *at = cmdline;; at += n) {
+		bool quoted = false;
 
-		if (starts && ends)
+		at += strspn(at, " \t");
+		for (n = 0; at[n] && (quoted || !strchr(" \t", at[n])); n++)
+			quoted ^= at[n] == '"';
+		if (n == 0 || (n == 2 && memcmp(at, "--", 2) == 0))
+			return false;
+		found = n >= len && memcmp(at, word, len) == 0;
+		if (found && (n == len || word[len - 1] == '='))
 			return true;
-		at++;
 	}
-	return false;
 }
 
 bool config_cmdline(const struct vm_config *config, char *buf, size_t len)

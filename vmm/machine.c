@@ -62,6 +62,9 @@ static int add_device(struct machine *m, struct virtio_device *vdev)
 		      &d->mmio.target);
 	if (ret == 0)
 		ret = virtio_device_start(vdev);
+	if (ret == 0)
+		log_info("virtio %s at 0x%llx, interrupt %u", vdev->ops->name,
+			 (unsigned long long)d->base, d->irq.gsi);
 	return ret;
 }
 
@@ -115,11 +118,13 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 		return ret;
 	}
 	ret = virtio_blk_create(&env, disk, &vdev);
-	if (ret < 0) {
+	if (ret < 0)
 		disk_close(disk);
-		return ret;
-	}
-	return add_device(m, vdev);
+	else
+		ret = add_device(m, vdev);
+	if (ret < 0)
+		log_error("-d %s: %s", config->path, log_errno(ret));
+	return ret;
 }
 
 /* Console first, entropy second, then the disks in the operator's order. */
@@ -230,9 +235,15 @@ static int load(struct machine *m, int kernel_fd, int initrd_fd)
 		window[i].gsi = m->device[i].irq.gsi;
 	}
 	ret = boot_load(&boot, &m->entry, &err);
-	if (ret < 0)
+	if (ret < 0) {
 		report_refusal(config, &err);
-	return ret;
+		return ret;
+	}
+	log_info("%s: %s entry at 0x%llx", config->kernel,
+		 m->entry.protocol == BOOT_PVH ? "PVH" : "64-bit Linux",
+		 (unsigned long long)m->entry.rip);
+	log_info("command line: %s", cmdline);
+	return 0;
 }
 
 /* The files stay open where guest memory maps them, to be watched. */
@@ -404,6 +415,10 @@ int machine_start(struct machine *m)
 	m->marks.started = now_ns();
 	if (ret < 0)
 		log_error("thread for a vCPU: %s", log_errno(ret));
+	else
+		log_info("%u vCPU%s, %llu MiB: started", m->vm.nr_vcpus,
+			 m->vm.nr_vcpus > 1 ? "s" : "",
+			 (unsigned long long)(m->config->memory >> 20));
 out:
 	close(kvm_fd);
 	return ret;

@@ -4,8 +4,12 @@
  *
  * A verb, its words, an exit status.  `mote run` is vmm/run.c.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "vmm/doctor.h"
@@ -36,7 +40,21 @@ static const struct verb {
 	{ "doctor", doctor_main },
 };
 
-int main(int argc, char **argv)
+/* Keeps the numbers 0 to 2 from files of ours when the parent has closed them:
+ * a disk would get what is meant for the operator.  A descriptor of O_PATH can be
+ * neither read nor written, as if it were still closed.
+ */
+static bool occupy_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/", O_PATH | O_CLOEXEC) != fd)
+			return false;
+	}
+	return true;
+}
+
+static int run_verb(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "--help";
 
@@ -54,5 +72,19 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_error("%s: no such verb; see mote --help", word);
+	return STATUS_REFUSED;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	if (!occupy_standard_files())
+		return STATUS_REFUSED;
+	status = run_verb(argc, argv);
+	/* A verb that failed has said why. */
+	if (status != 0 || (fflush(stdout) == 0 && !ferror(stdout)))
+		return status;
+	log_error("standard output: %s", log_errno(errno));
 	return STATUS_REFUSED;
 }

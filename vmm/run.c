@@ -80,6 +80,8 @@ static void stop_self(struct run *r)
 
 static void end_by_signal(struct run *r, int sig)
 {
+	if (r->signal)
+		return;
 	r->signal = sig;
 	vm_end(&r->machine.vm, VM_END_SIGNAL, NULL);
 }
@@ -121,10 +123,23 @@ static void signals_ready(struct loop_source *source, uint32_t events)
 		signal_arrived(r, (int)info.ssi_signo);
 }
 
+static bool is_ignored(int sig)
+{
+	struct sigaction now;
+
+	return sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 /* A full disk or a closed pipe is an error of that file, not our end. */
 static void set_handlers(void)
 {
-	static const int fatal[] = { SIGABRT, SIGSEGV, SIGILL, SIGFPE };
+	/* Of bugs, of seccomp and of other programs' kill(2): what ends a
+	 * process by default.  SIGUSR1 is the vCPUs' kick.
+	 */
+	static const int fatal[] = { SIGABRT,	SIGSEGV,  SIGILL,  SIGFPE,
+				     SIGTRAP,	SIGSYS,	  SIGXCPU, SIGALRM,
+				     SIGVTALRM, SIGPROF,  SIGUSR2, SIGPOLL,
+				     SIGPWR,	SIGSTKFLT };
 	struct sigaction bus = {
 		.sa_sigaction = bus_error,
 		.sa_flags = SA_SIGINFO,
@@ -136,15 +151,20 @@ static void set_handlers(void)
 
 	sigaction(SIGBUS, &bus, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
-		sigaction(fatal[i], &die, NULL);
+		if (!is_ignored(fatal[i]))
+			sigaction(fatal[i], &die, NULL);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 }
 
 static int catch_signals(struct run *r)
 {
-	static const int asking[] = { SIGTERM,	SIGINT,	 SIGHUP, SIGQUIT,
-				      SIGWINCH, SIGTSTP, SIGCONT };
+	static const int asking[] = { SIGTERM, SIGWINCH, SIGTSTP, SIGCONT };
+	/* nohup(1) has set the first to be ignored; a shell without job
+	 * control has the others for its background jobs.  A blocked signal is
+	 * pending even when it is ignored.
+	 */
+	static const int hints[] = { SIGHUP, SIGINT, SIGQUIT };
 	sigset_t set;
 	int fd;
 
@@ -152,6 +172,9 @@ static int catch_signals(struct run *r)
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(asking); i++)
 		sigaddset(&set, asking[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++)
+		if (!is_ignored(hints[i]))
+			sigaddset(&set, hints[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd < 0)
@@ -194,16 +217,19 @@ static int conclude(struct run *r)
 
 	switch ((enum vm_end_kind)vm->end_kind) {
 	case VM_END_POWEROFF:
+		log_info("the guest powered off");
+		return 0;
 	case VM_END_OPERATOR:
+		log_info("ended by Ctrl-A x");
 		return 0;
 	case VM_END_RESET:
-		if (!reset_was_panic(r))
+		if (!reset_was_panic(r)) {
+			log_info("the guest asked for a reset");
 			return 0;
+		}
 		log_error("the guest panicked");
 		return STATUS_CRASHED;
 	case VM_END_CRASH:
-		log_error("the guest crashed: %s", vm->end_text);
-		return STATUS_CRASHED;
 	case VM_END_TRIPLE_FAULT:
 		log_error("the guest crashed: %s", vm->end_text);
 		return STATUS_CRASHED;
@@ -213,6 +239,7 @@ static int conclude(struct run *r)
 			  (double)r->config.timeout_ns / 1e9);
 		return STATUS_TIMEOUT;
 	case VM_END_SIGNAL:
+		log_info("ended by signal %d", r->signal);
 		return 128 + r->signal;
 	case VM_END_FAILED:
 		log_error("%s", vm->end_text);
@@ -273,8 +300,12 @@ static int live(struct run *r)
 	end_ns = now_ns();
 	vm_park(&r->machine.vm);
 	machine_drain(&r->machine);
-	terminal_flush(&r->terminal, FLUSH_MS);
+	ret = terminal_flush(&r->terminal, FLUSH_MS);
 	terminal_restore();
+	if (ret < 0)
+		log_warn("standard output: nobody has read it for %d s; the "
+			 "end of the guest's output is lost",
+			 FLUSH_MS / 1000);
 	return report(r, end_ns);
 }
 

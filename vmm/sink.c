@@ -44,6 +44,13 @@ int fd_reopen(int fd, int flags)
 	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+bool fd_is_open(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !(flags & O_PATH);
+}
+
 bool fd_poll(int fd, short events)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
@@ -181,7 +188,7 @@ void sink_init(struct sink *sink, struct loop *loop, int fd)
 	sink->source.ready = sink_ready;
 	sink->source.fd = -1;
 	fifo_init(&sink->held, sink->buf, sizeof(sink->buf));
-	if (fstat(fd, &st) < 0) {
+	if (!fd_is_open(fd) || fstat(fd, &st) < 0) {
 		sink->kind = SINK_CLOSED;
 		return;
 	}

@@ -69,6 +69,11 @@ void sink_fini(struct sink *sink);
  */
 int fd_reopen(int fd, int flags);
 
+/* Whether FD is open for anything.  A descriptor of O_PATH, with which main()
+ * fills the gaps that its parent left, is not.
+ */
+bool fd_is_open(int fd);
+
 /* Whether a call for EVENTS would not block now. */
 bool fd_poll(int fd, short events);
 

@@ -124,7 +124,7 @@ static void input_init(struct terminal *t, int fd)
 	int own;
 
 	t->in_fd = fd;
-	if (fstat(fd, &st) < 0)
+	if (!fd_is_open(fd) || fstat(fd, &st) < 0)
 		return; /* SOURCE_CLOSED */
 	t->in_socket = S_ISSOCK(st.st_mode);
 	t->source_found = isatty(fd) ? SOURCE_TTY : SOURCE_STREAM;
@@ -358,9 +358,11 @@ void terminal_restore(void)
 {
 	int saved_errno = errno;
 
-	if (atomic_exchange(&tty_state.raw, false) &&
-	    tty_foreground(tty_state.fd))
-		tcsetattr(tty_state.fd, TCSANOW, &tty_state.saved);
+	if (atomic_exchange(&tty_state.raw, false)) {
+		if (tty_foreground(tty_state.fd))
+			tcsetattr(tty_state.fd, TCSANOW, &tty_state.saved);
+		log_set_raw(0);
+	}
 	errno = saved_errno;
 }
 
@@ -388,7 +390,6 @@ void terminal_resume(struct terminal *t)
 void terminal_suspend(struct terminal *t)
 {
 	terminal_restore();
-	log_set_raw(0);
 	/* terminal_resume() has it watched again. */
 	loop_remove(t->loop, &t->in_source);
 }

@@ -36,11 +36,13 @@ static int vm_map_memory(struct vm *vm, uint64_t size, struct kvm_error *err)
 
 	if (ret == 0 && size > low)
 		ret = gmem_map(&vm->mem, LAYOUT_HOLE_END, size - low);
-	if (ret < 0) {
-		errno = -ret;
-		return vm_failed(err, "address space for guest memory");
-	}
-	return 0;
+	if (ret < 0)
+		snprintf(err->text, sizeof(err->text),
+			 "this host gives no address space of %llu MiB: use a "
+			 "smaller -m, or raise the limit (`ulimit -v`, sysctl "
+			 "vm.overcommit_memory)",
+			 (unsigned long long)(size >> 20));
+	return ret;
 }
 
 static int vm_set_slots(struct vm *vm, struct kvm_error *err)
@@ -151,9 +153,11 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 		return ret;
 	ret = vm_map_memory(vm, memory, err);
 	if (ret < 0) {
+		int fd = vm->end_event.fd;
+
 		gmem_fini(&vm->mem);
-		close(vm->end_event.fd);
 		loop_remove(loop, &vm->end_event);
+		close(fd);
 	}
 	return ret;
 }
@@ -175,16 +179,21 @@ int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 /* Raises an edge: the irqchip latches it if the guest is busy with an earlier
  * one.  KVM_IRQ_LINE rather than an irqfd, whose IOAPIC delivery goes through a
  * kernel worker thread and arrives later.
+ *
+ * Two threads may pulse one line.  To raise what is high already is no edge, and
+ * the guest may have handled the first one by then, so each has the line alone.
  */
 static void vm_irq_pulse(struct irq_line *line)
 {
 	struct vm_irq *irq = container_of(line, struct vm_irq, line);
 	struct kvm_irq_level level = { .irq = irq->gsi, .level = 1 };
 
+	pthread_mutex_lock(&irq->lock);
 	/* Cannot fail: the GSI is one of the irqchip's. */
 	ioctl(irq->vm->fd, KVM_IRQ_LINE, &level);
 	level.level = 0;
 	ioctl(irq->vm->fd, KVM_IRQ_LINE, &level);
+	pthread_mutex_unlock(&irq->lock);
 }
 
 void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi)
@@ -192,6 +201,7 @@ void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi)
 	irq->line.pulse = vm_irq_pulse;
 	irq->vm = vm;
 	irq->gsi = gsi;
+	pthread_mutex_init(&irq->lock, NULL);
 }
 
 int vm_add_ioeventfd(struct vm *vm, uint64_t addr, uint32_t value, int event_fd)
@@ -221,8 +231,13 @@ int vm_start(struct vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		int ret = vcpu_start(&vm->vcpu[i]);
 
-		if (ret < 0)
-			return ret;
+		if (ret == 0)
+			continue;
+		/* Nothing may go away under those that run already. */
+		vm->nr_vcpus = i;
+		vm_end(vm, VM_END_FAILED, NULL);
+		vm_park(vm);
+		return ret;
 	}
 	return 0;
 }

@@ -75,6 +75,7 @@ struct vm_irq {
 	struct irq_line line;
 	struct vm *vm;
 	uint32_t gsi;
+	pthread_mutex_t lock; /* held while the line is high; a leaf */
 };
 
 /* Readies VM without KVM: MEMORY bytes of RAM, in two regions where it reaches
@@ -97,7 +98,9 @@ void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi);
 int vm_add_ioeventfd(struct vm *vm, uint64_t addr, uint32_t value,
 		     int event_fd);
 
-/* Starts the vCPU threads; from here on nothing of the set-up may change. */
+/* Starts the vCPU threads; from here on nothing of the set-up may change.
+ * -errno; those that were started are parked then, and the only ones left.
+ */
 int vm_start(struct vm *vm);
 
 /* Returns when every vCPU is parked (see above), and lets them go on.  Loop. */

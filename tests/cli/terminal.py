@@ -161,6 +161,35 @@ def sigint(term):
     expect(status == 130, f"status {status}: {term.seen!r}")
 
 
+@on_terminal("spin", "-v")
+def log_lines(term):
+    """Lines of ours begin at the left edge, raw mode or not."""
+    term.wait_for(b"spinning")
+    term.wait_raw()
+    term.process.send_signal(signal.SIGTERM)
+    term.wait_for(b"power button")
+    term.process.send_signal(signal.SIGTERM)
+    status = term.end()
+    expect(status == 143, f"status {status}: {term.seen!r}")
+    for line in term.seen.split(b"\n")[:-1]:
+        if line.startswith(b"mote: "):
+            expect(line.endswith(b"\r") and not line.endswith(b"\r\r"),
+                   f"{line!r} of {term.seen!r}")
+    expect(b"mote: ended by signal 15\r\n" in term.seen, f"{term.seen!r}")
+
+
+def killed_by(number):
+    """A signal that nobody expects gives the modes back before it kills."""
+    @on_terminal("spin")
+    def case(term):
+        term.wait_for(b"spinning")
+        term.wait_raw()
+        term.process.send_signal(number)
+        status = term.end()
+        expect(status == 128 + number, f"status {status}: {term.seen!r}")
+    return case
+
+
 @on_terminal("spin")
 def stop_and_go(term):
     """SIGTSTP gives the modes back, SIGCONT takes them again."""
@@ -187,4 +216,8 @@ CASES = [
     ("tty-sigterm", sigterm),
     ("tty-sigint", sigint),
     ("tty-stop-and-go", stop_and_go),
+    ("tty-log-lines", log_lines),
+    *[("tty-" + number.name.lower(), killed_by(number)) for number in
+      (signal.SIGABRT, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP,
+       signal.SIGXCPU, signal.SIGALRM, signal.SIGUSR2, signal.SIGPWR)],
 ]

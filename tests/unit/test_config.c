@@ -186,6 +186,12 @@ START_TEST(cmdline_words)
 	ck_assert(config_cmdline_has("x console=a", "console="));
 	ck_assert(!config_cmdline_has("netconsole=a", "console="));
 	ck_assert(!config_cmdline_has("", "a"));
+	/* As Linux splits them; what follows "--" is init's. */
+	ck_assert(!config_cmdline_has("a=\"x acpi=off y\"", "acpi=off"));
+	ck_assert(config_cmdline_has("a=\"x y\" acpi=off", "acpi=off"));
+	ck_assert(!config_cmdline_has("a -- acpi=off", "acpi=off"));
+	ck_assert(!config_cmdline_has("-- console=a", "console="));
+	ck_assert(config_cmdline_has("a --b \tacpi=off ", "acpi=off"));
 }
 END_TEST
 
