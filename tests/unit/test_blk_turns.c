@@ -282,7 +282,9 @@ START_TEST(large_read_fails)
 }
 END_TEST
 
-/* A reset, or QueueReady 0, with a request in hand: nothing more is done. */
+/* C13, V19, virtio 1.2 §2.4.1; C18, §4.2.2.1: a reset, or QueueReady 0, with a
+ * request in hand: nothing more is done
+ */
 START_TEST(reset_in_between)
 {
 	uint64_t gpa = fd_alloc(&fd, MIB(1));
