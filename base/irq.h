@@ -11,7 +11,9 @@
 #define MOTE_BASE_IRQ_H
 
 struct irq_line {
-	/* Raises one edge.  Any thread; does not block. */
+	/* Raises one edge, also when another thread does so at the same time.
+	 * Any thread, with any lock held; does not block.
+	 */
 	void (*pulse)(struct irq_line *line);
 };
 

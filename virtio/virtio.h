@@ -10,9 +10,10 @@
  *
  * Threads.  Queues are popped and pushed on the loop only.  Registers are
  * touched by vCPU threads.  Both hold vdev->lock, which is a leaf: under it
- * nobody takes another lock or waits for another thread.  Every op below runs
- * with the lock held; queue_notify and back-end events run on the loop, the
- * others may run on a vCPU thread and must not block.
+ * nobody takes another lock (but what irq_pulse() needs for a moment) or waits
+ * for another thread.  Every op below runs with the lock held; queue_notify and
+ * back-end events run on the loop, the others may run on a vCPU thread and must
+ * not block.
  *
  * Errors.  An op that meets malformed guest data returns -EBADMSG or -EFAULT
  * and touches nothing else; the generic code alone sets DEVICE_NEEDS_RESET and
