@@ -9,7 +9,9 @@
 #include "base/util.h"
 #include "tests/unit/ring_fixture.h"
 
-/* V5: an index outside the table, as head and as next, in either table */
+/* V5, virtio 1.2 §2.7.5: an index outside the table, as head and as next, in
+ * either table
+ */
 START_TEST(test_bad_index)
 {
 	static const uint16_t bad[] = { SIZE, SIZE + 1, 0x7fff, 0x8000,

@@ -191,7 +191,7 @@ START_TEST(no_room)
 }
 END_TEST
 
-/* V16, C28: the readable part is left alone */
+/* V16; C28, virtio 1.2 §2.7.5.1: the readable part is left alone */
 START_TEST(readable_part)
 {
 	uint64_t gpa = fd_alloc(&fd, 64);
