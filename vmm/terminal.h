@@ -80,9 +80,10 @@ struct terminal {
 /* T is all zeros: it is not cleared here, since most of it is buffers whose
  * pages are never used.  Looks at the two descriptors (borrowed, different
  * numbers) and re-opens them where that is possible; nothing is read and no
- * mode is changed yet, output is taken from now on.  Ignores SIGPIPE for the process.  Needs /proc; without it
- * output to pipes and terminals still works, in small pieces.  Never fails: a
- * descriptor that is closed reads as ended and swallows what is written.
+ * mode is changed yet, output is taken from now on.  Ignores SIGPIPE for the
+ * process.  Needs /proc; without it output to pipes and terminals still works,
+ * in small pieces.  Never fails: a descriptor that is closed reads as ended and
+ * swallows what is written.
  */
 void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
 		   void (*quit)(struct terminal *t));
