@@ -246,6 +246,7 @@ START_TEST(config_at_any_time)
 		ck_assert_uint_eq(status(), step[s]);
 		for (unsigned int len = 1; len <= 8; len++) {
 			for (size_t off = 0; off + len <= CONFIG; off++) {
+				memset(got, 0xcc, len);
 				fd_mmio_read(&fd, VIRTIO_MMIO_CONFIG + off, got,
 					     len);
 				ck_assert_mem_eq(got, want + off, len);
