@@ -267,14 +267,19 @@ static void take_request(struct fuzz *f, struct request *req)
 }
 
 /* Rings, and again until nothing is in hand: a turn may end within a request,
- * after a while too.
+ * after a while too.  A turn uses no more chains than the queue has entries.
  */
 static void ring(struct fuzz *f)
 {
+	const struct virtqueue *vq = &f->vdev->vq[0];
+
 	do {
+		uint16_t before = vq->next_used;
+
 		virtio_doorbell(f->vdev, 0);
-		must(f->vdev->vq[0].nr_in_flight <= 1);
-	} while (!needs_reset(f) && f->vdev->vq[0].nr_in_flight > 0);
+		must((uint16_t)(vq->next_used - before) <= QUEUE_SIZE);
+		must(vq->nr_in_flight <= 1);
+	} while (!needs_reset(f) && vq->nr_in_flight > 0);
 }
 
 /* One request.  False when there is to be no other. */
@@ -310,7 +315,6 @@ static void run_rings(struct fuzz *f)
 {
 	memcpy(f->ram, f->data, MIN(f->len, RAM_SIZE));
 	ring(f);
-	must(f->vdev->vq[0].next_used <= QUEUE_SIZE);
 	/* Nothing stays in flight, but for the one that was malformed. */
 	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f));
 	must(lseek(f->fd, 0, SEEK_END) == BYTES);
