@@ -301,6 +301,7 @@ static int live(struct run *r)
 	vm_park(&r->machine.vm);
 	machine_drain(&r->machine);
 	ret = terminal_flush(&r->terminal, FLUSH_MS);
+	terminal_end_line(&r->terminal);
 	terminal_restore();
 	if (ret < 0)
 		log_warn("standard output: nobody has read it for %d s; the "

@@ -116,6 +116,11 @@ void terminal_resume(struct terminal *t);
  */
 int terminal_flush(struct terminal *t, unsigned int timeout_ms);
 
+/* Leaves the cursor of a terminal at the left edge, below what the guest has
+ * left unfinished: for what the monitor and the shell say next.
+ */
+void terminal_end_line(struct terminal *t);
+
 /* Restores the modes and lets go of the loop and of the descriptors. */
 void terminal_fini(struct terminal *t);
 
