@@ -206,8 +206,7 @@ END_TEST
 static size_t expected_config(enum subject subject, uint8_t *config)
 {
 	/* virtio 1.2 §5.2.4, §5.3.4 */
-	static const uint8_t disk[] = { 0x03, 0x02, 0x01, 0, 0,	 0, 0, 0, /**/
-					0,    0,    0,	  0, 254 };
+	static const uint8_t disk[] = { 0x03, 0x02, 0x01, [12] = 254 };
 	static const uint8_t terminal[] = { 0x34, 0x12, 0x78, 0x56, 1 };
 
 	memset(config, 0, CONFIG);
