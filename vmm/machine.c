@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
+#include "vmm/sink.h"
 #include "vmm/speed.h"
 
 /* A kernel of this size is no test program: it boots within 10^9 instructions,
@@ -424,16 +426,23 @@ out:
 	return ret;
 }
 
-void machine_drain(struct machine *m)
+bool machine_drain(struct machine *m)
 {
+	bool rang = false;
+
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
-		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++)
+		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+			if (!fd_poll(vdev->doorbell[q].fd, POLLIN))
+				continue;
 			virtio_doorbell(vdev, q);
+			rang = true;
+		}
 	}
 	if (m->config->early_serial)
 		serial_flush(&m->serial);
+	return rang;
 }
 
 void machine_destroy(struct machine *m)
