@@ -348,6 +348,24 @@ static int add_doorbells(struct machine *m)
 	return 0;
 }
 
+/* RAM that a guest's CPU cannot address would be in its memory map all the same.
+ */
+static int check_reach(const struct machine *m, struct cpuid_table *cpuid,
+		       struct kvm_error *err)
+{
+	const struct guest_memory *gm = &m->vm.mem;
+	const struct gmem_region *top = &gm->region[gm->nr_regions - 1];
+	unsigned int bits = cpuid_physical_bits(cpuid);
+
+	if (top->gpa + top->size <= 1ull << bits)
+		return 0;
+	snprintf(err->text, sizeof(err->text),
+		 "-m: this CPU's guests have %u-bit addresses: use at most "
+		 "%lluG",
+		 bits, (1ull << (bits - 30)) - 1);
+	return -ENOSPC;
+}
+
 static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 {
 	struct cpuid_table cpuid;
@@ -358,6 +376,9 @@ static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 			 "KVM_GET_SUPPORTED_CPUID: %s", log_errno(ret));
 		return ret;
 	}
+	ret = check_reach(m, &cpuid, err);
+	if (ret < 0)
+		return ret;
 	for (unsigned int i = 0; i < m->vm.nr_vcpus; i++) {
 		ret = vcpu_set_boot_state(&m->vm.vcpu[i], &m->entry, &cpuid,
 					  err);
