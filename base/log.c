@@ -2,9 +2,9 @@
 /*
  * log.c - one line, one write(2)
  *
- * Standard error is shared with others, so O_NONBLOCK is not ours to set.  A pipe
- * or terminal that poll(2) calls writable takes a line without blocking; another
- * writer may be quicker, which is as likely as it is rare that nobody reads.
+ * Standard error is shared with others, so O_NONBLOCK is not ours to set.  A
+ * pipe or terminal that poll(2) calls writable takes a line without blocking,
+ * unless another writer is quicker.
  */
 #include <errno.h>
 #include <poll.h>

@@ -207,8 +207,8 @@ static bool blk_done(const struct blk_request *req)
 	return req->left == 0 && chain_writable(&req->chain) == 1;
 }
 
-/* Goes on with the request, by one slice at least.  False when the turn was over
- * before it was done.
+/* Goes on with the request, by one slice at least.  False when the turn was
+ * over before it was done.
  */
 static bool blk_continue(struct virtio_blk *blk, struct blk_request *req,
 			 struct blk_turn *turn)
