@@ -348,7 +348,8 @@ static int add_doorbells(struct machine *m)
 	return 0;
 }
 
-/* RAM that a guest's CPU cannot address would be in its memory map all the same.
+/* RAM that a guest's CPU cannot address would be in its memory map all the
+ * same.
  */
 static int check_reach(const struct machine *m, struct cpuid_table *cpuid,
 		       struct kvm_error *err)
