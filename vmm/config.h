@@ -32,6 +32,9 @@ struct vm_config {
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
 	uint64_t timeout_ns; /* 0: none */
+	bool balloon_given;	   /* even if it asks for 0 */
+	uint64_t balloon;	   /* bytes asked for from the start */
+	uint64_t balloon_stats_ns; /* interval; 0: no statistics */
 	bool early_serial;
 	bool timing;
 	bool copy;
