@@ -35,6 +35,8 @@ const char config_help[] =
 	"      --balloon SIZE[,stats=SECS]\n"
 	"                       ask the guest for SIZE of its memory, and for\n"
 	"                       statistics every SECS seconds (--timing)\n"
+	"      --rng rate=SIZE  give the guest at most SIZE random bytes a "
+	"second\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -207,7 +209,7 @@ static bool set_disk(struct parse *p, char *word)
 	return true;
 }
 
-/* SIZE[,stats=SECS]; the machine's memory may come later: checked at the end. */
+/* SIZE[,stats=SECS]; -m may follow: how much there is, is checked at the end. */
 static bool set_balloon(struct parse *p, char *word)
 {
 	static const char stats[] = "stats=";
@@ -234,6 +236,23 @@ static bool set_balloon(struct parse *p, char *word)
 			      "--balloon %s,%s: after the size comes "
 			      "stats=SECONDS, 0.1 or more, nothing else",
 			      word, flag);
+	return true;
+}
+
+static bool set_rng(struct parse *p, char *word)
+{
+	static const char rate[] = "rate=";
+
+	if (p->config->rng_rate > 0)
+		return refuse(p, "--rng %s: given twice", word);
+	if (strncmp(word, rate, strlen(rate)) != 0 ||
+	    !config_parse_size(word + strlen(rate), &p->config->rng_rate) ||
+	    p->config->rng_rate == 0)
+		return refuse(
+			p,
+			"--rng %s: give rate= and a size above 0 for each "
+			"second, e.g. rate=64K",
+			word);
 	return true;
 }
 
@@ -269,6 +288,7 @@ static bool set_append(struct parse *p, char *word)
 enum long_only {
 	OPT_TIMEOUT = 256,
 	OPT_BALLOON,
+	OPT_RNG,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -283,6 +303,7 @@ static const struct option long_options[] = {
 	{ "append", required_argument, NULL, 'a' },
 	{ "disk", required_argument, NULL, 'd' },
 	{ "balloon", required_argument, NULL, OPT_BALLOON },
+	{ "rng", required_argument, NULL, OPT_RNG },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -311,6 +332,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return set_disk(p, word);
 	case OPT_BALLOON:
 		return set_balloon(p, word);
+	case OPT_RNG:
+		return set_rng(p, word);
 	default:
 		return set_timeout(p, word);
 	}

@@ -123,6 +123,22 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 	return add_device(m, vdev);
 }
 
+static int add_rng(struct machine *m)
+{
+	const struct rate_bucket_config rate = {
+		.size = m->config->rng_rate,
+		.refill_ns = 1000000000,
+	};
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_rng_create(&env, &vdev);
+
+	if (ret < 0)
+		return ret;
+	virtio_rng_set_rate(vdev, &rate);
+	return add_device(m, vdev);
+}
+
 /* Always there, for the memory that a guest reports free. */
 static int add_balloon(struct machine *m)
 {
@@ -152,10 +168,7 @@ static int add_devices(struct machine *m, struct port *console)
 		ret = add_device(m, vdev);
 	if (ret < 0)
 		goto err;
-	env = next_env(m);
-	ret = virtio_rng_create(&env, &vdev);
-	if (ret == 0)
-		ret = add_device(m, vdev);
+	ret = add_rng(m);
 	if (ret < 0)
 		goto err;
 	for (unsigned int i = 0; i < m->config->nr_disks; i++) {

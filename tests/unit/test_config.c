@@ -37,6 +37,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(config.memory, MIB(256));
 	ck_assert_uint_eq(config.timeout_ns, 0);
 	ck_assert_uint_eq(config.balloon, 0);
+	ck_assert_uint_eq(config.rng_rate, 0);
 	ck_assert_uint_eq(config.balloon_stats_ns, 0);
 	ck_assert(!config.early_serial && !config.timing && !config.copy);
 }
@@ -46,7 +47,8 @@ START_TEST(everything)
 {
 	ck_assert_int_eq(parse("-k K -i I -c 4 -m 2G -a words -d a,ro,direct "
 			       "-d b --timeout 1.5 "
-			       "--balloon 64,stats=2.5 --early-serial --timing "
+			       "--balloon 64,stats=2.5 --rng rate=64K "
+			       "--early-serial --timing "
 			       "--copy --allow-slow -v"),
 			 CONFIG_OK);
 	ck_assert_str_eq(config.initrd, "I");
@@ -60,6 +62,7 @@ START_TEST(everything)
 	ck_assert(!config.disk[1].read_only && !config.disk[1].direct);
 	ck_assert_uint_eq(config.timeout_ns, 1500000000);
 	ck_assert_uint_eq(config.balloon, MIB(64));
+	ck_assert_uint_eq(config.rng_rate, KIB(64));
 	ck_assert_uint_eq(config.balloon_stats_ns, 2500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
@@ -88,6 +91,13 @@ static const struct {
 	{ "-k K -i I -i J", "-i" },
 	{ "-k K -a a -a b", "-a" },
 	{ "-k K --bogus", "--bogus" },
+	{ "-k K --rng", "--rng" },
+	{ "-k K --rng 64K", "--rng 64K" },
+	{ "-k K --rng rate=", "--rng rate=" },
+	{ "-k K --rng rate=0", "--rng rate=0" },
+	{ "-k K --rng rate=-1", "--rng rate=-1" },
+	{ "-k K --rng rate=1K,x", "--rng rate=1K,x" },
+	{ "-k K --rng rate=1K --rng rate=2K", "--rng rate=2K" },
 	{ "-k K --balloon", "--balloon" },
 	{ "-k K --balloon x", "--balloon x" },
 	{ "-k K --balloon ,stats=1", "--balloon" },
