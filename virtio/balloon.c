@@ -297,14 +297,15 @@ static void balloon_timer(struct loop_timer *timer)
 	pthread_mutex_unlock(&b->vdev.lock);
 }
 
-/* The held buffer is the old driver's.  The target is the host's and stays. */
+/* The held buffer is the old driver's.  The target is the host's and stays, and
+ * so do the last statistics: a guest that powers off resets its devices first.
+ */
 static void balloon_reset(struct virtio_device *vdev)
 {
 	struct virtio_balloon *b = to_balloon(vdev);
 
 	b->holding = false;
 	b->stats_due = false;
-	b->known = 0;
 	b->config.actual = 0;
 }
 

@@ -25,7 +25,7 @@ struct virtio_balloon_stats {
 struct virtio_balloon_state {
 	uint64_t target; /* bytes that the driver is asked to give */
 	uint64_t actual; /* bytes that it says it gave; at most all RAM */
-	/* The driver's last statistics; bit n of `known` is set when it sent
+	/* A driver's last statistics; bit n of `known` is set when it sent
 	 * tag n (VIRTIO_BALLOON_S_*).
 	 */
 	uint32_t known;
