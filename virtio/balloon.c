@@ -150,7 +150,7 @@ static unsigned int balloon_inflate(struct virtio_balloon *b, struct chain *c)
 	unsigned int done = 0;
 
 	while (done < CHAIN_PAGES) {
-		size_t len = MIN(LIST_LENGTH, CHAIN_PAGES - done) * 4;
+		size_t len = (size_t)MIN(LIST_LENGTH, CHAIN_PAGES - done) * 4;
 		unsigned int n = (unsigned int)(chain_read(c, pfn, len) / 4);
 
 		for (unsigned int i = 0; i < n; i++)

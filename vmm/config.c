@@ -209,7 +209,7 @@ static bool set_disk(struct parse *p, char *word)
 	return true;
 }
 
-/* SIZE[,stats=SECS]; -m may follow: how much there is, is checked at the end. */
+/* SIZE[,stats=SECS]; -m may follow, so what there is is checked at the end. */
 static bool set_balloon(struct parse *p, char *word)
 {
 	static const char stats[] = "stats=";
