@@ -81,6 +81,7 @@ void gmem_fini(struct guest_memory *gm)
 			       r->size + 2 * (uint64_t)PAGE_SIZE);
 	}
 	gm->nr_regions = 0;
+	gm->nr_pieces = 0;
 }
 
 uint64_t gmem_size(const struct guest_memory *gm)
@@ -194,13 +195,17 @@ static int read_all(int fd, uint8_t *dst, uint64_t len, uint64_t offset)
 /* Whole pages of the file that lie in the range, as a mapping over RAM.  After
  * an error the range is RAM again, whatever it held: -errno.
  */
-static int map_pages(uint8_t *hva, int fd, uint64_t offset, uint64_t len)
+static int map_pages(struct guest_memory *gm, uint8_t *hva, int fd,
+		     uint64_t offset, uint64_t len)
 {
-	void *p = mmap(hva, len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
-		       (off_t)offset);
-	int ret = p == MAP_FAILED ? -errno : 0;
+	void *p;
+	int ret;
 
+	if (gm->nr_pieces == GMEM_MAX_PIECES)
+		return -ENOSPC;
+	p = mmap(hva, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset);
+	ret = p == MAP_FAILED ? -errno : 0;
 	/* mmap(2) with MAP_FIXED may fail with the old mapping gone already. */
 	if (ret < 0 &&
 	    mmap(hva, len, PROT_READ | PROT_WRITE,
@@ -208,6 +213,8 @@ static int map_pages(uint8_t *hva, int fd, uint64_t offset, uint64_t len)
 		 0) == MAP_FAILED)
 		return -errno;
 	madvise(hva, len, MADV_DONTDUMP);
+	if (ret == 0)
+		gm->piece[gm->nr_pieces++] = (struct gmem_piece){ hva, len };
 	return ret;
 }
 
@@ -236,10 +243,101 @@ int gmem_load_file(struct guest_memory *gm, uint64_t gpa, int fd,
 	if (ret < 0)
 		return ret;
 	/* A file system without mmap: what cannot be mapped is read. */
-	if (body > 0 && map_pages(hva + head, fd, offset + head, body) < 0)
+	if (body > 0 && map_pages(gm, hva + head, fd, offset + head, body) < 0)
 		body = 0;
 	return read_all(fd, hva + head + body, len - head - body,
 			offset + head + body);
+}
+
+/* How many bytes at ADDR, at most LEN, are alike: of one piece, which is then
+ * *PIECE, or of none.
+ */
+static size_t like_bytes(struct guest_memory *gm, const uint8_t *addr,
+			 size_t len, struct gmem_piece **piece)
+{
+	*piece = NULL;
+	for (unsigned int i = 0; i < gm->nr_pieces; i++) {
+		struct gmem_piece *p = &gm->piece[i];
+
+		if (addr >= p->hva && addr < p->hva + p->size) {
+			*piece = p;
+			return MIN(len, (size_t)(p->hva + p->size - addr));
+		}
+		if (p->hva > addr)
+			len = MIN(len, (size_t)(p->hva - addr));
+	}
+	return len;
+}
+
+/* Replaces LEN bytes at ADDR of the piece P by anonymous memory. */
+static int punch(struct guest_memory *gm, struct gmem_piece *p, uint8_t *addr,
+		 size_t len)
+{
+	size_t head = (size_t)(addr - p->hva);
+	size_t tail = p->size - head - len;
+
+	if (head > 0 && tail > 0 && gm->nr_pieces == GMEM_MAX_PIECES)
+		return -ENOSPC;
+	/* One call: a vCPU that touches the page meets the old or the new. */
+	if (mmap(addr, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) == MAP_FAILED)
+		return -errno;
+	madvise(addr, len, MADV_DONTDUMP);
+	if (tail > 0 && head > 0)
+		gm->piece[gm->nr_pieces++] =
+			(struct gmem_piece){ addr + len, tail };
+	if (head > 0)
+		p->size = head;
+	else if (tail > 0)
+		*p = (struct gmem_piece){ addr + len, tail };
+	else
+		*p = gm->piece[--gm->nr_pieces];
+	return 0;
+}
+
+int gmem_discard_ptr(struct guest_memory *gm, void *addr, size_t len)
+{
+	const struct gmem_region *r = gm->region;
+	uint8_t *at = addr;
+	int kept = 0;
+
+	if (!IS_ALIGNED((uintptr_t)addr | len, PAGE_SIZE))
+		return -EINVAL;
+	if (len == 0)
+		return 0;
+	while (r < gm->region + gm->nr_regions &&
+	       (at < r->hva || at >= r->hva + r->size))
+		r++;
+	if (r == gm->region + gm->nr_regions ||
+	    len > r->size - (size_t)(at - r->hva))
+		return -EFAULT;
+	if (!r->mapped) {
+		memset(addr, 0, len);
+		return 0;
+	}
+	while (len > 0) {
+		struct gmem_piece *piece;
+		size_t run = like_bytes(gm, at, len, &piece);
+		int ret;
+
+		if (piece)
+			ret = punch(gm, piece, at, run);
+		else
+			ret = madvise(at, run, MADV_DONTNEED) < 0 ? -errno : 0;
+		if (ret < 0)
+			kept = ret;
+		at += run;
+		len -= run;
+	}
+	return kept;
+}
+
+int gmem_discard(struct guest_memory *gm, uint64_t gpa, size_t len)
+{
+	void *addr = gmem_ptr_mut(gm, gpa, len);
+
+	return addr ? gmem_discard_ptr(gm, addr, len) : -EFAULT;
 }
 
 bool gmem_owns_hva(const struct guest_memory *gm, const void *addr)

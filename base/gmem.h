@@ -12,6 +12,13 @@
  *
  * The guest may change memory at any moment.  A caller copies a structure once
  * with gmem_read(), validates the copy, and never looks at the original again.
+ *
+ * Memory goes back to the host with gmem_discard().  Of anonymous memory that
+ * is MADV_DONTNEED; where a file is mapped (gmem_load_file()) the same call
+ * would bring the file's content back, so fresh anonymous memory replaces the
+ * mapping there.  What files are mapped is kept in a table, one row a piece:
+ * each hole in a piece costs a row and the host a mapping, so the table bounds
+ * how far a guest can split our address space.
  */
 #ifndef MOTE_BASE_GMEM_H
 #define MOTE_BASE_GMEM_H
@@ -21,6 +28,7 @@
 #include <stdint.h>
 
 #define GMEM_MAX_REGIONS 2
+#define GMEM_MAX_PIECES	 64 /* of mapped files */
 
 struct gmem_region {
 	uint64_t gpa;  /* page aligned */
@@ -29,9 +37,18 @@ struct gmem_region {
 	bool mapped;   /* gmem_map() made it: gmem_fini() unmaps it */
 };
 
+/* Pages of RAM that a file backs. */
+struct gmem_piece {
+	uint8_t *hva;
+	size_t size;
+};
+
 struct guest_memory {
 	struct gmem_region region[GMEM_MAX_REGIONS];
 	unsigned int nr_regions;
+	/* gmem_load_file() and gmem_discard() alone look here. */
+	struct gmem_piece piece[GMEM_MAX_PIECES];
+	unsigned int nr_pieces;
 };
 
 /* Adds a region of anonymous memory: private, not reserved (the host commits
@@ -84,6 +101,17 @@ int gmem_store_release_le16(struct guest_memory *gm, uint64_t gpa,
  */
 int gmem_load_file(struct guest_memory *gm, uint64_t gpa, int fd,
 		   uint64_t offset, uint64_t len, bool copy);
+
+/* Gives whole pages back to the host: [GPA, GPA + LEN) reads as zeros from here
+ * on, and takes no memory until it is touched again.  For the loop's thread.
+ * -EFAULT outside RAM, -EINVAL when GPA or LEN is not page aligned; -ENOSPC or
+ * another -errno when the host does not take some of it, and those pages are as
+ * they were.  Memory from gmem_add() is only filled with zeros.
+ */
+int gmem_discard(struct guest_memory *gm, uint64_t gpa, size_t len);
+
+/* The same for ADDR, a pointer that gmem_ptr_mut() gave out. */
+int gmem_discard_ptr(struct guest_memory *gm, void *addr, size_t len);
 
 /* True when ADDR, a host address as SIGBUS reports it, is guest memory. */
 bool gmem_owns_hva(const struct guest_memory *gm, const void *addr);

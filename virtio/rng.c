@@ -3,7 +3,10 @@
  * rng.c - virtio entropy device (virtio 1.2 §5.4)
  *
  * One queue of device-writable buffers, filled from getrandom(2) straight in
- * guest memory.  There is no configuration space and no state of its own.
+ * guest memory.  There is no configuration space.
+ *
+ * With a rate limit, a buffer for which there are no tokens stays available in
+ * the ring, and a timer looks again when there will be some.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +31,9 @@
 
 struct virtio_rng {
 	struct virtio_device vdev;
-	struct chain chain; /* the buffer being filled */
+	struct rate_limiter rate;
+	struct loop_timer timer; /* loop: armed while a buffer waits */
+	struct chain chain;	 /* the buffer being filled */
 };
 
 /* Fills LEN bytes; returns how many it could. */
@@ -66,6 +71,20 @@ static int rng_fill(struct chain *c)
 	return done > 0 ? (int)done : -EBADMSG;
 }
 
+/* Whether the buffer may be filled now; otherwise it waits in the ring. */
+static bool rng_may_fill(struct virtio_rng *rng, struct virtqueue *vq)
+{
+	uint64_t len = MIN(chain_writable(&rng->chain), RNG_MAX_FILL);
+	uint64_t now = now_ns();
+
+	if (rate_take(&rng->rate, len, now))
+		return true;
+	virtq_unpop(vq, &rng->chain);
+	loop_timer_arm(rng->vdev.env.loop, &rng->timer,
+		       rate_ready_ns(&rng->rate, len, now));
+	return false;
+}
+
 static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
@@ -74,6 +93,8 @@ static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 	int ret;
 
 	while ((ret = virtq_pop(vq, &rng->chain)) > 0) {
+		if (!rng_may_fill(rng, vq))
+			return 0;
 		ret = rng_fill(&rng->chain);
 		if (ret > 0) {
 			turn += (size_t)ret;
@@ -88,9 +109,21 @@ static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 	return ret;
 }
 
+static void rng_timer(struct loop_timer *timer)
+{
+	struct virtio_rng *rng = container_of(timer, struct virtio_rng, timer);
+
+	pthread_mutex_lock(&rng->vdev.lock);
+	virtio_run_queue_locked(&rng->vdev, 0);
+	pthread_mutex_unlock(&rng->vdev.lock);
+}
+
 static void rng_destroy(struct virtio_device *vdev)
 {
-	free(container_of(vdev, struct virtio_rng, vdev));
+	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
+
+	loop_timer_cancel(vdev->env.loop, &rng->timer);
+	free(rng);
 }
 
 static const struct virtio_device_ops rng_ops = {
@@ -109,7 +142,21 @@ int virtio_rng_create(const struct virtio_env *env,
 
 	if (!rng)
 		return -ENOMEM;
+	rng->timer.expired = rng_timer;
 	virtio_device_init(&rng->vdev, &rng_ops, env, 0);
 	*owned = &rng->vdev;
 	return 0;
+}
+
+void virtio_rng_set_rate(struct virtio_device *vdev,
+			 const struct rate_bucket_config *bytes)
+{
+	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
+
+	assert(vdev->ops == &rng_ops);
+	pthread_mutex_lock(&vdev->lock);
+	rate_set(&rng->rate, bytes, NULL, now_ns());
+	/* Who waits, waits no longer than the new rate says. */
+	virtio_run_queue_locked(vdev, 0);
+	pthread_mutex_unlock(&vdev->lock);
 }

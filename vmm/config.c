@@ -32,6 +32,11 @@ const char config_help[] =
 	"  -d, --disk FILE[,ro][,direct]\n"
 	"                       raw disk image or block device; up to 14 "
 	"times\n"
+	"      --balloon SIZE[,stats=SECS]\n"
+	"                       ask the guest for SIZE of its memory, and for\n"
+	"                       statistics every SECS seconds (--timing)\n"
+	"      --rng rate=SIZE  give the guest at most SIZE random bytes a "
+	"second\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -60,6 +65,7 @@ const char config_help[] =
 	"  mote run -k vmlinux -d root.img -a 'root=/dev/vda rw'\n";
 
 #define MAX_TIMEOUT_S 1000000000u /* thirty years */
+#define MIN_STATS_NS  100000000u
 
 struct parse {
 	struct vm_config *config;
@@ -203,6 +209,53 @@ static bool set_disk(struct parse *p, char *word)
 	return true;
 }
 
+/* SIZE[,stats=SECS]; -m may follow, so what there is is checked at the end. */
+static bool set_balloon(struct parse *p, char *word)
+{
+	static const char stats[] = "stats=";
+	char *flag = strchr(word, ',');
+
+	if (p->config->balloon_given)
+		return refuse(p, "--balloon %s: given twice", word);
+	p->config->balloon_given = true;
+	if (flag)
+		*flag++ = '\0';
+	if (!config_parse_size(word, &p->config->balloon))
+		return refuse(
+			p,
+			"--balloon %s: give a size such as 64M, and after "
+			"it perhaps ,stats=SECONDS",
+			word);
+	if (!flag)
+		return true;
+	if (strncmp(flag, stats, strlen(stats)) != 0 ||
+	    !parse_seconds(flag + strlen(stats),
+			   &p->config->balloon_stats_ns) ||
+	    p->config->balloon_stats_ns < MIN_STATS_NS)
+		return refuse(p,
+			      "--balloon %s,%s: after the size comes "
+			      "stats=SECONDS, 0.1 or more, nothing else",
+			      word, flag);
+	return true;
+}
+
+static bool set_rng(struct parse *p, char *word)
+{
+	static const char rate[] = "rate=";
+
+	if (p->config->rng_rate > 0)
+		return refuse(p, "--rng %s: given twice", word);
+	if (strncmp(word, rate, strlen(rate)) != 0 ||
+	    !config_parse_size(word + strlen(rate), &p->config->rng_rate) ||
+	    p->config->rng_rate == 0)
+		return refuse(
+			p,
+			"--rng %s: give rate= and a size above 0 for each "
+			"second, e.g. rate=64K",
+			word);
+	return true;
+}
+
 static bool set_file(struct parse *p, const char **where, const char *option,
 		     char *word)
 {
@@ -234,6 +287,8 @@ static bool set_append(struct parse *p, char *word)
 
 enum long_only {
 	OPT_TIMEOUT = 256,
+	OPT_BALLOON,
+	OPT_RNG,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -249,6 +304,8 @@ static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, 'm' },
 	{ "append", required_argument, NULL, 'a' },
 	{ "disk", required_argument, NULL, 'd' },
+	{ "balloon", required_argument, NULL, OPT_BALLOON },
+	{ "rng", required_argument, NULL, OPT_RNG },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -275,6 +332,10 @@ static bool set_value(struct parse *p, int option, char *word)
 		return set_append(p, word);
 	case 'd':
 		return set_disk(p, word);
+	case OPT_BALLOON:
+		return set_balloon(p, word);
+	case OPT_RNG:
+		return set_rng(p, word);
 	default:
 		return set_timeout(p, word);
 	}
@@ -347,6 +408,11 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 		       argv[optind]);
 	else if (!config->kernel)
 		refuse(&p, "-k KERNEL is missing; see mote run --help");
+	else if (config->balloon >= config->memory)
+		refuse(&p,
+		       "--balloon: the machine has %llu MiB; ask for less "
+		       "or give it more (-m)",
+		       (unsigned long long)(config->memory >> 20));
 	else {
 		if (!config->cmdline)
 			config->cmdline = "";

@@ -31,7 +31,11 @@ struct vm_config {
 	uint64_t memory; /* bytes, page aligned */
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
-	uint64_t timeout_ns; /* 0: none */
+	uint64_t timeout_ns;	   /* 0: none */
+	uint64_t rng_rate;	   /* bytes a second; 0: no limit */
+	bool balloon_given;	   /* even if it asks for 0 */
+	uint64_t balloon;	   /* bytes asked for from the start */
+	uint64_t balloon_stats_ns; /* interval; 0: no statistics */
 	bool early_serial;
 	bool timing;
 	bool copy;

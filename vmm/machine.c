@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
@@ -129,7 +130,41 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 	return ret;
 }
 
-/* Console first, entropy second, then the disks in the operator's order. */
+static int add_rng(struct machine *m)
+{
+	const struct rate_bucket_config rate = {
+		.size = m->config->rng_rate,
+		.refill_ns = 1000000000,
+	};
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_rng_create(&env, &vdev);
+
+	if (ret < 0)
+		return ret;
+	virtio_rng_set_rate(vdev, &rate);
+	return add_device(m, vdev);
+}
+
+/* Always there, for the memory that a guest reports free. */
+static int add_balloon(struct machine *m)
+{
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_balloon_create(&env, &vdev);
+
+	if (ret == 0)
+		ret = add_device(m, vdev);
+	if (ret == 0)
+		ret = virtio_balloon_set_target(vdev, m->config->balloon);
+	if (ret == 0)
+		virtio_balloon_set_interval(vdev, m->config->balloon_stats_ns);
+	return ret;
+}
+
+/* Console first, entropy second, then the disks in the operator's order; then
+ * the balloon.
+ */
 static int add_devices(struct machine *m, struct port *console)
 {
 	struct virtio_env env = next_env(m);
@@ -140,10 +175,7 @@ static int add_devices(struct machine *m, struct port *console)
 		ret = add_device(m, vdev);
 	if (ret < 0)
 		goto err;
-	env = next_env(m);
-	ret = virtio_rng_create(&env, &vdev);
-	if (ret == 0)
-		ret = add_device(m, vdev);
+	ret = add_rng(m);
 	if (ret < 0)
 		goto err;
 	for (unsigned int i = 0; i < m->config->nr_disks; i++) {
@@ -151,6 +183,9 @@ static int add_devices(struct machine *m, struct port *console)
 		if (ret < 0)
 			return ret; /* the disk's message stands */
 	}
+	ret = add_balloon(m);
+	if (ret < 0)
+		goto err;
 	return 0;
 
 err:

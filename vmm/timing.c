@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/log.h"
+#include "virtio/balloon.h"
 #include "vmm/kvm.h"
 #include "vmm/timing.h"
 
@@ -49,15 +50,70 @@ static json_t *vcpu_json(const struct vcpu *vcpu)
 	return exits;
 }
 
-static json_t *device_json(const struct virtio_device *vdev)
+/* What the driver sent last, by the names of its tags (virtio 1.2 §5.5.6.4, and
+ * Linux's from 10 on).
+ */
+static json_t *guest_json(const struct virtio_balloon_state *state)
 {
-	return json_pack("{ss sI sI sI so}", "name", vdev->ops->name,
-			 "doorbells", (json_int_t)counter_get(&vdev->doorbells),
-			 "interrupts",
-			 (json_int_t)counter_get(&vdev->interrupts),
-			 "needs_reset",
-			 (json_int_t)counter_get(&vdev->resets_needed),
-			 "queue_depth", histogram_json(&vdev->queue_depth));
+	static const char *const name[BALLOON_NR_TAGS] = {
+		"swap-in",	    "swap-out",	    "major-faults",
+		"minor-faults",	    "free-memory",  "total-memory",
+		"available-memory", "disk-caches",  "hugetlb-allocations",
+		"hugetlb-failures", "oom-kills",    "alloc-stalls",
+		"async-scans",	    "direct-scans", "async-reclaims",
+		"direct-reclaims",
+	};
+	json_t *guest = json_object();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(name); i++) {
+		if (state->known >> i & 1)
+			json_object_set_new(
+				guest, name[i],
+				json_integer((json_int_t)state->value[i]));
+	}
+	return guest;
+}
+
+static void add_balloon(json_t *device, struct virtio_device *vdev)
+{
+	const struct virtio_balloon_stats *st = virtio_balloon_stats(vdev);
+	struct virtio_balloon_state state;
+	const struct {
+		const char *key;
+		uint64_t value;
+	} row[] = {
+		{ "inflated_pages", counter_get(&st->inflated) },
+		{ "deflated_pages", counter_get(&st->deflated) },
+		{ "reports", counter_get(&st->reported) },
+		{ "reported_bytes", counter_get(&st->reported_bytes) },
+		{ "refused", counter_get(&st->refused) },
+		{ "kept", counter_get(&st->kept) },
+		{ "stats_updates", counter_get(&st->updates) },
+	};
+
+	virtio_balloon_get(vdev, &state);
+	json_object_set_new(device, "target_bytes",
+			    json_integer((json_int_t)state.target));
+	json_object_set_new(device, "actual_bytes",
+			    json_integer((json_int_t)state.actual));
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++)
+		json_object_set_new(device, row[i].key,
+				    json_integer((json_int_t)row[i].value));
+	json_object_set_new(device, "guest", guest_json(&state));
+}
+
+static json_t *device_json(struct virtio_device *vdev)
+{
+	json_t *device = json_pack(
+		"{ss sI sI sI so}", "name", vdev->ops->name, "doorbells",
+		(json_int_t)counter_get(&vdev->doorbells), "interrupts",
+		(json_int_t)counter_get(&vdev->interrupts), "needs_reset",
+		(json_int_t)counter_get(&vdev->resets_needed), "queue_depth",
+		histogram_json(&vdev->queue_depth));
+
+	if (virtio_balloon_is(vdev))
+		add_balloon(device, vdev);
+	return device;
 }
 
 static void add_marks(json_t *line, const struct machine *m, uint64_t t0,

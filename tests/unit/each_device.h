@@ -15,6 +15,7 @@
 
 #include <sys/mman.h>
 
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -24,6 +25,7 @@
 #include "tests/unit/echo_device.h"
 #include "tests/unit/fake_driver.h"
 #include "tests/unit/unit.h"
+#include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
@@ -32,13 +34,24 @@
 
 #define BLK(bit)     (1ull << VIRTIO_BLK_F_##bit)
 #define CONSOLE(bit) (1ull << VIRTIO_CONSOLE_F_##bit)
+#define BALLOON(bit) (1ull << VIRTIO_BALLOON_F_##bit)
 
 #define DISK_FEATURES	 (BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH))
 #define BLK_FEATURES	 (FD_FEATURES | DISK_FEATURES)
 #define CONSOLE_FEATURES (FD_FEATURES | CONSOLE(SIZE) | CONSOLE(EMERG_WRITE))
+#define BALLOON_FEATURES                                                       \
+	(FD_FEATURES | BALLOON(STATS_VQ) | BALLOON(DEFLATE_ON_OOM) |           \
+	 BALLOON(REPORTING))
 
 /* The devices; each test is run with each of them as number `_i`. */
-enum subject { DISK, READ_ONLY_DISK, TERMINAL, ENTROPY, NR_SUBJECTS };
+enum subject {
+	DISK,
+	READ_ONLY_DISK,
+	TERMINAL,
+	ENTROPY,
+	BALLOONIST,
+	NR_SUBJECTS
+};
 
 static const struct {
 	uint32_t id;
@@ -50,6 +63,7 @@ static const struct {
 	[READ_ONLY_DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES | BLK(RO), 1, 0 },
 	[TERMINAL] = { VIRTIO_ID_CONSOLE, CONSOLE_FEATURES, 2, 1 },
 	[ENTROPY] = { VIRTIO_ID_RNG, FD_FEATURES, 1, 0 },
+	[BALLOONIST] = { VIRTIO_ID_BALLOON, BALLOON_FEATURES, 5, 1 },
 };
 
 static struct fake_driver fd;
@@ -108,6 +122,10 @@ static inline void set_up(enum subject subject)
 	case ENTROPY:
 		ck_assert_int_eq(virtio_rng_create(&fd.env, &vdev), 0);
 		break;
+	case BALLOONIST:
+		ck_assert_int_eq(virtio_balloon_create(&fd.env, &vdev), 0);
+		ck_assert_int_eq(virtio_balloon_set_target(vdev, MIB(1)), 0);
+		break;
 	default:
 		vdev = create_disk(subject == READ_ONLY_DISK);
 	}
@@ -145,7 +163,7 @@ static inline void serve(enum subject subject)
 				 { fd_alloc(&fd, 513), 513 } };
 	uint32_t len;
 
-	if (subject == TERMINAL)
+	if (subject == TERMINAL || subject == BALLOONIST)
 		fd_post(&fd, q, seg, 1, 0, FD_DIRECT);
 	else if (subject == ENTROPY)
 		fd_post(&fd, q, seg, 0, 1, FD_DIRECT);
@@ -154,9 +172,10 @@ static inline void serve(enum subject subject)
 	fd_kick(&fd, q);
 	fd_run_loop(&fd);
 	ck_assert(fd_used(&fd, q, NULL, &len));
-	ck_assert_uint_eq(len, subject == TERMINAL  ? 0
-			       : subject == ENTROPY ? 16
-						    : 513);
+	ck_assert_uint_eq(len, subject == TERMINAL     ? 0
+			       : subject == BALLOONIST ? 0
+			       : subject == ENTROPY    ? 16
+						       : 513);
 	fd.alloc = memory;
 }
 

@@ -7,7 +7,7 @@
 #include "tests/unit/unit.h"
 #include "vmm/config.h"
 
-#define MAX_WORDS 24
+#define MAX_WORDS 32
 
 static struct vm_config config;
 static char text[320];
@@ -36,6 +36,9 @@ START_TEST(defaults)
 	ck_assert_uint_eq(config.nr_vcpus, 1);
 	ck_assert_uint_eq(config.memory, MIB(256));
 	ck_assert_uint_eq(config.timeout_ns, 0);
+	ck_assert_uint_eq(config.balloon, 0);
+	ck_assert_uint_eq(config.rng_rate, 0);
+	ck_assert_uint_eq(config.balloon_stats_ns, 0);
 	ck_assert(!config.early_serial && !config.timing && !config.copy);
 }
 END_TEST
@@ -43,7 +46,9 @@ END_TEST
 START_TEST(everything)
 {
 	ck_assert_int_eq(parse("-k K -i I -c 4 -m 2G -a words -d a,ro,direct "
-			       "-d b --timeout 1.5 --early-serial --timing "
+			       "-d b --timeout 1.5 "
+			       "--balloon 64,stats=2.5 --rng rate=64K "
+			       "--early-serial --timing "
 			       "--copy --allow-slow -v"),
 			 CONFIG_OK);
 	ck_assert_str_eq(config.initrd, "I");
@@ -56,12 +61,20 @@ START_TEST(everything)
 	ck_assert_str_eq(config.disk[1].path, "b");
 	ck_assert(!config.disk[1].read_only && !config.disk[1].direct);
 	ck_assert_uint_eq(config.timeout_ns, 1500000000);
+	ck_assert_uint_eq(config.balloon, MIB(64));
+	ck_assert_uint_eq(config.rng_rate, KIB(64));
+	ck_assert_uint_eq(config.balloon_stats_ns, 2500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
 	ck_assert_int_eq(parse("--kernel K --initrd I --cpus 2 --memory 64 "
 			       "--append x --disk d --verbose"),
 			 CONFIG_OK);
 	ck_assert_uint_eq(config.memory, MIB(64));
+	ck_assert_int_eq(parse("-k K --balloon 1G,stats=0.1 -m 2G"), CONFIG_OK);
+	ck_assert_uint_eq(config.balloon, GIB(1));
+	ck_assert_uint_eq(config.balloon_stats_ns, 100000000);
+	ck_assert_int_eq(parse("-k K --balloon 0"), CONFIG_OK);
+	ck_assert_int_eq(parse("-k K --balloon 255M"), CONFIG_OK);
 	ck_assert_int_eq(parse("-k K --help"), CONFIG_HELP);
 	ck_assert_int_eq(parse("-h"), CONFIG_HELP);
 }
@@ -78,6 +91,27 @@ static const struct {
 	{ "-k K -i I -i J", "-i" },
 	{ "-k K -a a -a b", "-a" },
 	{ "-k K --bogus", "--bogus" },
+	{ "-k K --rng", "--rng" },
+	{ "-k K --rng 64K", "--rng 64K" },
+	{ "-k K --rng rate=", "--rng rate=" },
+	{ "-k K --rng rate=0", "--rng rate=0" },
+	{ "-k K --rng rate=-1", "--rng rate=-1" },
+	{ "-k K --rng rate=1K,x", "--rng rate=1K,x" },
+	{ "-k K --rng rate=1K --rng rate=2K", "--rng rate=2K" },
+	{ "-k K --balloon", "--balloon" },
+	{ "-k K --balloon x", "--balloon x" },
+	{ "-k K --balloon ,stats=1", "--balloon" },
+	{ "-k K --balloon -1", "--balloon -1" },
+	{ "-k K --balloon 1 --balloon 2", "--balloon 2" },
+	{ "-k K --balloon 256", "--balloon" },
+	{ "-k K --balloon 1G -m 1G", "--balloon" },
+	{ "-k K --balloon 8,", "--balloon 8" },
+	{ "-k K --balloon 8,stats", "--balloon 8,stats" },
+	{ "-k K --balloon 8,stats=", "--balloon 8,stats=" },
+	{ "-k K --balloon 8,stats=0", "--balloon 8,stats=0" },
+	{ "-k K --balloon 8,stats=0.09", "--balloon 8,stats=0.09" },
+	{ "-k K --balloon 8,stats=1,ro", "--balloon 8,stats=1,ro" },
+	{ "-k K --balloon 8,ro", "--balloon 8,ro" },
 	{ "-k K -z", "-z" },
 	{ "-k K word", "word" },
 	{ "-k K -c 0", "-c 0" },

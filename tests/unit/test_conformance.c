@@ -145,6 +145,10 @@ START_TEST(not_offered)
 		/* B12, §5.2.6.2: LIFETIME; B7, §5.2.6.2: ZONED */
 		{ VIRTIO_ID_BLOCK, 15 },
 		{ VIRTIO_ID_BLOCK, 17 },
+		/* L1, §5.5.3.2; L4, §5.5.6.5.2; L5, §5.5.6.7.2 */
+		{ VIRTIO_ID_BALLOON, VIRTIO_BALLOON_F_MUST_TELL_HOST },
+		{ VIRTIO_ID_BALLOON, VIRTIO_BALLOON_F_FREE_PAGE_HINT },
+		{ VIRTIO_ID_BALLOON, VIRTIO_BALLOON_F_PAGE_POISON },
 		/* K2, §5.3.6.2.1 */
 		{ VIRTIO_ID_CONSOLE, VIRTIO_CONSOLE_F_MULTIPORT },
 	};
@@ -205,13 +209,17 @@ END_TEST
 /* The configuration space byte by byte, little-endian; returns its size. */
 static size_t expected_config(enum subject subject, uint8_t *config)
 {
-	/* virtio 1.2 §5.2.4, §5.3.4 */
+	/* virtio 1.2 §5.2.4, §5.3.4, §5.5.4 */
 	static const uint8_t disk[] = { 0x03, 0x02, 0x01, [12] = 254 };
 	static const uint8_t terminal[] = { 0x34, 0x12, 0x78, 0x56, 1 };
 
 	memset(config, 0, CONFIG);
 	if (subject == ENTROPY)
 		return 0;
+	if (subject == BALLOONIST) {
+		config[1] = 1; /* 256 pages */
+		return 8;
+	}
 	if (subject == TERMINAL) {
 		out.port.user->resized(out.port.user, 0x1234, 0x5678);
 		memcpy(config, terminal, sizeof(terminal));

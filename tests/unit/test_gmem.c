@@ -273,6 +273,207 @@ START_TEST(owns)
 }
 END_TEST
 
+/* Pages of [GPA, GPA + LEN) that take memory of the host. */
+static unsigned int resident(uint64_t gpa, size_t len)
+{
+	unsigned char page[LOW_SIZE / PAGE_SIZE];
+	void *p = gmem_ptr_mut(&gm, gpa, len);
+	unsigned int n = 0;
+
+	ck_assert_int_eq(mincore(p, len, page), 0);
+	for (size_t i = 0; i < len / PAGE_SIZE; i++)
+		n += page[i] & 1;
+	return n;
+}
+
+/* Whether LEN bytes at GPA all are VALUE. */
+static bool filled(uint64_t gpa, size_t len, uint8_t value)
+{
+	const uint8_t *p = gmem_ptr(&gm, gpa, len);
+
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] != value)
+			return false;
+	}
+	return true;
+}
+
+/* L6, V7, V18: whole pages, inside one region */
+static const struct {
+	uint64_t gpa;
+	uint64_t len;
+	int ret;
+} discards[] = {
+	{ 0, 0x1000, 0 },
+	{ 0, LOW_SIZE, 0 },
+	{ LOW_SIZE - 0x1000, 0x1000, 0 },
+	{ LOW_SIZE, 0, 0 },
+	{ HIGH_BASE, HIGH_SIZE, 0 },
+	{ HIGH_BASE + HIGH_SIZE - 0x1000, 0x1000, 0 },
+	{ 0, 0xfff, -EINVAL },
+	{ 0, 1, -EINVAL },
+	{ 1, 0x1000, -EINVAL },
+	{ 0x800, 0x1000, -EINVAL },
+	{ 0, LOW_SIZE + 0x1000, -EFAULT },
+	{ LOW_SIZE, 0x1000, -EFAULT },
+	{ LOW_SIZE - 0x1000, 0x2000, -EFAULT },
+	{ HIGH_BASE - 0x1000, 0x1000, -EFAULT },
+	{ HIGH_BASE - 0x1000, 0x2000, -EFAULT },
+	{ HIGH_BASE + HIGH_SIZE, 0x1000, -EFAULT },
+	{ 0xfffff000, 0x1000, -EFAULT },
+	{ UINT64_MAX - 0xfff, 0x1000, -EFAULT },
+	{ 0x1000, UINT64_MAX - 0xfff, -EFAULT },
+};
+
+START_TEST(discard_edges)
+{
+	uint64_t gpa = discards[_i].gpa;
+	size_t len = discards[_i].len;
+	int ret = discards[_i].ret;
+
+	memset(gmem_ptr_mut(&gm, 0, LOW_SIZE), 0xaa, LOW_SIZE);
+	memset(gmem_ptr_mut(&gm, HIGH_BASE, HIGH_SIZE), 0xaa, HIGH_SIZE);
+	ck_assert_int_eq(gmem_discard(&gm, gpa, len), ret);
+	if (ret == 0 && len > 0) {
+		ck_assert_uint_eq(resident(gpa, len), 0);
+		ck_assert(filled(gpa, len, 0));
+		gmem_zero(&gm, gpa, len);
+		memset(gmem_ptr_mut(&gm, gpa, len), 0xaa, len);
+	}
+	/* Nothing else went. */
+	ck_assert(filled(0, LOW_SIZE, 0xaa));
+	ck_assert(filled(HIGH_BASE, HIGH_SIZE, 0xaa));
+}
+END_TEST
+
+/* The pointer form takes nothing that is not guest memory. */
+START_TEST(discard_ptr_edges)
+{
+	static uint8_t page[2 * PAGE_SIZE]
+		__attribute__((aligned(PAGE_SIZE))) = { 1 };
+	uint8_t *low = gmem_ptr_mut(&gm, 0, LOW_SIZE);
+
+	memset(low, 0xaa, LOW_SIZE);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, page, PAGE_SIZE), -EFAULT);
+	ck_assert_uint_eq(page[0], 1);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low - PAGE_SIZE, PAGE_SIZE),
+			 -EFAULT);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low - PAGE_SIZE, 2 * PAGE_SIZE),
+			 -EFAULT);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low + LOW_SIZE, PAGE_SIZE),
+			 -EFAULT);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low + LOW_SIZE - PAGE_SIZE,
+					  2 * PAGE_SIZE),
+			 -EFAULT);
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low + 16, PAGE_SIZE), -EINVAL);
+	ck_assert(filled(0, LOW_SIZE, 0xaa));
+	ck_assert_int_eq(gmem_discard_ptr(&gm, low, PAGE_SIZE), 0);
+	ck_assert_uint_eq(resident(0, PAGE_SIZE), 0);
+}
+END_TEST
+
+#define FILE_GPA   0x10000
+#define FILE_PAGES 8u
+
+/* Every run of pages around and in a mapped file, twice over: zeros, never the
+ * file's content again; and the rest is what the guest has there.
+ */
+START_TEST(discard_mapped_file)
+{
+	const size_t len = FILE_PAGES * PAGE_SIZE;
+	int fd = pattern_file(len);
+	uint8_t want[FILE_PAGES * PAGE_SIZE];
+
+	ck_assert_int_eq(pread(fd, want, len, 0), (int)len);
+	for (unsigned int first = 0; first <= FILE_PAGES + 1; first++) {
+		for (unsigned int n = 1; first + n <= FILE_PAGES + 2; n++) {
+			uint64_t gpa = FILE_GPA - PAGE_SIZE + first * PAGE_SIZE;
+			const uint8_t *p;
+
+			teardown();
+			setup();
+			ck_assert_int_eq(gmem_load_file(&gm, FILE_GPA, fd, 0,
+							len, false),
+					 0);
+			ck_assert_uint_eq(gm.nr_pieces, 1);
+			for (int twice = 0; twice < 2; twice++) {
+				ck_assert_int_eq(gmem_discard(&gm, gpa,
+							      n * PAGE_SIZE),
+						 0);
+				ck_assert(filled(gpa, n * PAGE_SIZE, 0));
+				memset(gmem_ptr_mut(&gm, gpa, n * PAGE_SIZE), 7,
+				       n * PAGE_SIZE);
+			}
+			p = gmem_ptr(&gm, FILE_GPA, len);
+			for (unsigned int i = 0; i < FILE_PAGES; i++) {
+				bool gone = i + 1 >= first && i + 1 < first + n;
+
+				if (gone)
+					continue;
+				ck_assert_mem_eq(p + i * PAGE_SIZE,
+						 want + i * PAGE_SIZE,
+						 PAGE_SIZE);
+			}
+		}
+	}
+	close(fd);
+}
+END_TEST
+
+/* Holes beyond the table: refused, and the page is as it was. */
+START_TEST(discard_too_many_holes)
+{
+	const size_t pages = 2 * GMEM_MAX_PIECES + 9;
+	int fd = pattern_file(pages * PAGE_SIZE);
+	unsigned int refused = 0;
+
+	ck_assert_int_eq(
+		gmem_load_file(&gm, 0, fd, 0, pages * PAGE_SIZE, false), 0);
+	for (size_t i = 1; i < pages; i += 2) {
+		uint64_t gpa = i * PAGE_SIZE;
+		uint8_t want[PAGE_SIZE];
+		int ret = gmem_discard(&gm, gpa, PAGE_SIZE);
+
+		ck_assert(ret == 0 || ret == -ENOSPC);
+		refused += ret < 0;
+		if (ret == 0) {
+			ck_assert(filled(gpa, PAGE_SIZE, 0));
+			continue;
+		}
+		ck_assert_int_eq(pread(fd, want, PAGE_SIZE, (off_t)gpa),
+				 PAGE_SIZE);
+		ck_assert_mem_eq(gmem_ptr(&gm, gpa, PAGE_SIZE), want,
+				 PAGE_SIZE);
+	}
+	ck_assert_uint_gt(refused, 0);
+	ck_assert_uint_eq(gm.nr_pieces, GMEM_MAX_PIECES);
+	/* A table that is full: the next file is read. */
+	ck_assert_int_eq(gmem_load_file(&gm, LOW_SIZE - PAGE_SIZE, fd, 0,
+					PAGE_SIZE, false),
+			 0);
+	ck_assert_uint_eq(gm.nr_pieces, GMEM_MAX_PIECES);
+	/* All at once needs no row. */
+	ck_assert_int_eq(gmem_discard(&gm, 0, LOW_SIZE), 0);
+	ck_assert(filled(0, LOW_SIZE, 0));
+	ck_assert_uint_eq(gm.nr_pieces, 0);
+	close(fd);
+}
+END_TEST
+
+/* The caller's own memory: zeros, and still there. */
+START_TEST(discard_borrowed)
+{
+	static uint8_t page[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	struct guest_memory own = { 0 };
+
+	memset(page, 0xaa, sizeof(page));
+	ck_assert_int_eq(gmem_add(&own, 0, sizeof(page), page), 0);
+	ck_assert_int_eq(gmem_discard(&own, PAGE_SIZE, PAGE_SIZE), 0);
+	for (size_t i = 0; i < sizeof(page); i++)
+		ck_assert_uint_eq(page[i], i < PAGE_SIZE ? 0xaa : 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gmem");
@@ -288,6 +489,11 @@ static Suite *suite(void)
 	tcase_add_test(tc, load_file_without_mmap);
 	tcase_add_test(tc, load_file_refused);
 	tcase_add_test(tc, owns);
+	tcase_add_loop_test(tc, discard_edges, 0, ARRAY_SIZE(discards));
+	tcase_add_test(tc, discard_ptr_edges);
+	tcase_add_test(tc, discard_mapped_file);
+	tcase_add_test(tc, discard_too_many_holes);
+	tcase_add_test(tc, discard_borrowed);
 	suite_add_tcase(s, tc);
 	return s;
 }

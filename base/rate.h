@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rate.h - token buckets: so many bytes and so many operations a second
+ *
+ * A bucket holds up to `size` tokens and fills evenly, from empty to full in
+ * `refill_ns`; besides it may start with a burst that is used first and never
+ * comes again.  A limiter is two buckets, bytes and operations; something goes
+ * through when both have tokens.
+ *
+ * What is larger than a bucket would never go through.  So it does whenever
+ * nothing is owed, empties the bucket, and owes the rest: nothing more goes
+ * through until that is paid, and the rate holds.
+ *
+ * Pure arithmetic on the times that it is given, which are CLOCK_MONOTONIC and
+ * may stand still, but do not go back.
+ */
+#ifndef MOTE_BASE_RATE_H
+#define MOTE_BASE_RATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the operator asks for; SIZE or REFILL_NS 0: no limit. */
+struct rate_bucket_config {
+	uint64_t size;	    /* tokens */
+	uint64_t refill_ns; /* from empty to full */
+	uint64_t burst;	    /* tokens once, besides */
+};
+
+struct rate_bucket {
+	struct rate_bucket_config config;
+	uint64_t tokens; /* at most config.size */
+	uint64_t debt;	 /* tokens owed; only while `tokens` is 0 */
+	uint64_t burst;	 /* left of config.burst */
+	uint64_t part;	 /* of a token, in config.refill_ns-ths */
+	uint64_t filled_ns;
+};
+
+struct rate_limiter {
+	struct rate_bucket bytes, ops;
+};
+
+/* Full buckets at NOW_NS; a NULL configuration is no limit. */
+void rate_init(struct rate_limiter *r, const struct rate_bucket_config *bytes,
+	       const struct rate_bucket_config *ops, uint64_t now_ns);
+
+/* Changes a limiter that is in use: a bucket with a configuration is new and
+ * full, one without (NULL) stays as it is.
+ */
+void rate_set(struct rate_limiter *r, const struct rate_bucket_config *bytes,
+	      const struct rate_bucket_config *ops, uint64_t now_ns);
+
+/* Takes BYTES and one operation.  True when they may go through now; otherwise
+ * nothing is taken.
+ */
+bool rate_take(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns);
+
+/* When rate_take() of BYTES may be worth another try: the first instant, not
+ * before NOW_NS, at which it says true if nobody else takes.
+ */
+uint64_t rate_ready_ns(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns);
+
+#endif
