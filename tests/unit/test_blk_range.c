@@ -57,6 +57,7 @@ int fallocate(int f, int mode, off_t off, off_t len)
 {
 	host.clears++;
 	host.most = MAX(host.most, (uint64_t)len);
+	ck_assert_int_eq((off | len) % 4096, 0);
 	errno = host.fail ? host.fail : EOPNOTSUPP;
 	if (host.fail || mode & host.no_mode)
 		return -1;
@@ -547,10 +548,12 @@ START_TEST(config_writes)
 					      junk, len);
 		}
 	}
-	for (unsigned int value = 2; value < 256; value++)
-		set_writeback((uint8_t)value);
 	fd_config_read(&fd, 0, after, sizeof(after));
 	ck_assert_mem_eq(before, after, sizeof(before));
+	set_writeback(0);
+	for (unsigned int value = 2; value < 256; value++)
+		set_writeback((uint8_t)value);
+	ck_assert_uint_eq(writeback(), 0);
 	fd_reset(&fd);
 	set_writeback(0);
 	ck_assert_uint_eq(writeback(), 1);
