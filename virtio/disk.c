@@ -312,7 +312,8 @@ int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t len, bool unmap)
 	/* The ends of a range, where it covers a unit in part, are written. */
 	if (head > 0 || len < unit)
 		return disk_write_zeros(disk, offset, MIN(len, unit - head));
-	here = MIN(ALIGN_DOWN(len, (uint64_t)unit), DISK_HOLE_SIZE);
+	here = MIN(ALIGN_DOWN(len, (uint64_t)unit),
+		   DISK_HOLE_SIZE - offset % DISK_HOLE_SIZE);
 	ret = hole_zero(&disk->hole, offset, here, unmap);
 	if (ret == -EOPNOTSUPP)
 		return disk_write_zeros(disk, offset, here);
