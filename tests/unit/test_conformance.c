@@ -245,7 +245,7 @@ START_TEST(config_at_any_time)
 		if (step[s] == 15)
 			start(_i);
 		else if (step[s] == 11)
-			ck_assert(fd_negotiate(&fd, FD_FEATURES));
+			ck_assert(fd_negotiate(&fd, expected[_i].features));
 		else
 			set_status(step[s]);
 		ck_assert_uint_eq(status(), step[s]);
