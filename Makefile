@@ -28,7 +28,6 @@ SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 PKG_BUILD := gcc libc6-dev libjansson-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
-PKG_KERNEL := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
 	     acpica-tools python3 universal-ctags man-db git
 # All at once, so that one message names them all.
@@ -45,7 +44,8 @@ UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(B)/mote
-.PHONY: all check demo clean help fuzz bench format install guests clang-build
+.PHONY: all check demo clean help fuzz bench format install guests clang-build \
+	guest-kernel
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -131,7 +131,7 @@ bench: bench-start bench-memory bench-boot
 bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
 
-guest-kernel: | $(B)/.pkg-KERNEL
+guest-kernel:
 	@tests/linux/build-kernel
 
 format: | $(B)/.pkg-CHECK

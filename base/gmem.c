@@ -191,17 +191,24 @@ static int read_all(int fd, uint8_t *dst, uint64_t len, uint64_t offset)
 	return 0;
 }
 
-/* Whole pages of the file that lie in the range, as a mapping over RAM. */
+/* Whole pages of the file that lie in the range, as a mapping over RAM.  After
+ * an error the range is RAM again, whatever it held: -errno.
+ */
 static int map_pages(uint8_t *hva, int fd, uint64_t offset, uint64_t len)
 {
 	void *p = mmap(hva, len, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
 		       (off_t)offset);
+	int ret = p == MAP_FAILED ? -errno : 0;
 
-	if (p == MAP_FAILED)
+	/* mmap(2) with MAP_FIXED may fail with the old mapping gone already. */
+	if (ret < 0 &&
+	    mmap(hva, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) == MAP_FAILED)
 		return -errno;
 	madvise(hva, len, MADV_DONTDUMP);
-	return 0;
+	return ret;
 }
 
 int gmem_load_file(struct guest_memory *gm, uint64_t gpa, int fd,

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * log.c - one line, one write(2)
+ *
+ * Standard error is shared with others, so O_NONBLOCK is not ours to set.  A
+ * pipe or terminal that poll(2) calls writable takes a line without blocking,
+ * unless another writer is quicker.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +18,7 @@
 
 #define LOG_WINDOW_NS  5000000000u
 #define LOG_WINDOW_MAX 10
+#define LOG_WAIT_MS    2000
 
 /* Process-wide by nature: there is one stderr. */
 static enum log_level log_level = LOG_WARN;
@@ -27,29 +34,62 @@ void log_set_raw(int raw)
 	log_raw = raw;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+/* Whether a line can be written, or an error had. */
+static bool log_has_room(int wait_ms)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int n;
+
+	do {
+		n = poll(&pfd, 1, wait_ms);
+	} while (n < 0 && errno == EINTR);
+	return n > 0;
+}
+
+/* One line.  False when it could not be written: nobody to tell then. */
+__attribute__((format(printf, 2, 0))) static bool
+log_put(int wait_ms, const char *fmt, va_list args)
 {
 	static const char prefix[] = "mote: ";
 	char line[512];
 	size_t len = sizeof(prefix) - 1;
 	int saved_errno = errno;
-	va_list args;
+	bool written;
 	int n;
 
-	if (level > log_level)
-		return;
 	memcpy(line, prefix, len);
-	va_start(args, fmt);
 	n = vsnprintf(line + len, sizeof(line) - len - 2, fmt, args);
-	va_end(args);
 	if (n > 0)
 		len += MIN((size_t)n, sizeof(line) - len - 3);
 	if (log_raw)
 		line[len++] = '\r';
 	line[len++] = '\n';
-	/* Nobody to tell when stderr is gone. */
-	if (write(STDERR_FILENO, line, len) < 0)
-		errno = saved_errno;
+	written = log_has_room(wait_ms) && write(STDERR_FILENO, line, len) >= 0;
+	errno = saved_errno;
+	return written;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	if (level > log_level)
+		return;
+	va_start(args, fmt);
+	log_put(LOG_WAIT_MS, fmt, args);
+	va_end(args);
+}
+
+void log_guest_line(struct log_limit *limit, const char *fmt, ...)
+{
+	va_list args;
+
+	if (LOG_WARN > log_level || !log_limit_pass(limit))
+		return;
+	va_start(args, fmt);
+	if (!log_put(0, fmt, args))
+		limit->swallowed++;
+	va_end(args);
 }
 
 int log_limit_pass(struct log_limit *limit)

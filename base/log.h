@@ -4,7 +4,8 @@
  *
  * One line a call, prefixed "mote: ", in one write(2).  Nothing the guest does
  * may be logged without a limiter: log_guest() carries one per call site and
- * counts what it swallows.
+ * counts what it swallows.  Nor may it wait: a pipe that nobody reads fills up
+ * in minutes, and would then hold the loop.
  */
 #ifndef MOTE_BASE_LOG_H
 #define MOTE_BASE_LOG_H
@@ -25,6 +26,7 @@ void log_set_level(enum log_level level);
  */
 void log_set_raw(int raw);
 
+/* Waits for room, but not for ever: two seconds, then the line is lost. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
@@ -41,11 +43,16 @@ struct log_limit {
 /* True when the caller may print one more line. */
 int log_limit_pass(struct log_limit *limit);
 
+/* A warning within LIMIT.  Does not wait: without room on stderr the line is
+ * swallowed as well.
+ */
+void log_guest_line(struct log_limit *limit, const char *fmt, ...)
+	PRINTF_LIKE(2, 3);
+
 #define log_guest(...)                                                         \
 	do {                                                                   \
 		static struct log_limit site_limit;                            \
-		if (log_limit_pass(&site_limit))                               \
-			log_line(LOG_WARN, __VA_ARGS__);                       \
+		log_guest_line(&site_limit, __VA_ARGS__);                      \
 	} while (0)
 
 /* Text of an errno value (or of -errno), without locale or allocation. */

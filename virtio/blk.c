@@ -258,29 +258,33 @@ static size_t blk_clear(struct virtio_blk *blk, struct blk_request *req)
 	return (size_t)ret;
 }
 
-/* Goes on with the request until all but its status byte is written.  False
- * when the turn was over before.
+/* Whether all but the status byte is written. */
+static bool blk_done(const struct blk_request *req)
+{
+	return req->left == 0 && chain_writable(&req->chain) == 1;
+}
+
+/* Goes on with the request, by one slice at least.  False when the turn was
+ * over before it was done.
  */
 static bool blk_continue(struct virtio_blk *blk, struct blk_request *req,
 			 struct blk_turn *turn)
 {
-	struct chain *c = &req->chain;
+	while (!blk_done(req)) {
+		size_t len = MIN(chain_writable(&req->chain) - 1, BLK_SLICE);
 
-	/* virtio 1.2 §2.7.8.2: len counts from the first writable byte, so what
-	 * lies before the status byte must have been written
-	 */
-	while (req->left > 0 || chain_writable(c) > 1) {
-		size_t len = MIN(chain_writable(c) - 1, BLK_SLICE);
-
-		if (blk_turn_over(turn))
-			return false;
+		/* virtio 1.2 §2.7.8.2: len counts from the first writable byte,
+		 * so what lies before the status byte must have been written
+		 */
 		if (req->left == 0)
-			len = chain_write_zeros(c, len);
+			len = chain_write_zeros(&req->chain, len);
 		else if (req->op == OP_DISCARD || req->op == OP_ZERO)
 			len = blk_clear(blk, req);
 		else
 			len = blk_move(blk, req);
 		turn->bytes -= MIN(turn->bytes, len);
+		if (!blk_done(req) && blk_turn_over(turn))
+			return false;
 	}
 	return true;
 }
@@ -354,7 +358,7 @@ static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 	struct blk_turn turn = { BLK_TURN_BYTES, now_ns() + BLK_TURN_NS };
 	int ret;
 
-	while (req->held || !blk_turn_over(&turn)) {
+	do {
 		if (!req->held) {
 			ret = virtq_pop(vq, &req->chain);
 			if (ret <= 0)
@@ -368,7 +372,7 @@ static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 		ret = blk_finish(blk, req, vq);
 		if (ret < 0)
 			return ret;
-	}
+	} while (!blk_turn_over(&turn));
 	/* The generic code rings again when the budget is used up. */
 	vq->budget = 0;
 	return 0;

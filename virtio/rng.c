@@ -23,6 +23,9 @@
  */
 #define RNG_MAX_FILL KIB(64)
 
+/* Bytes after which the loop gets a turn: some milliseconds. */
+#define RNG_TURN KIB(256)
+
 struct virtio_rng {
 	struct virtio_device vdev;
 	struct chain chain; /* the buffer being filled */
@@ -67,14 +70,20 @@ static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
 	struct virtqueue *vq = &vdev->vq[q];
+	size_t turn = 0;
 	int ret;
 
 	while ((ret = virtq_pop(vq, &rng->chain)) > 0) {
 		ret = rng_fill(&rng->chain);
-		if (ret > 0)
+		if (ret > 0) {
+			turn += (size_t)ret;
 			ret = virtq_push(vq, &rng->chain, (uint32_t)ret);
+		}
 		if (ret < 0)
 			return ret;
+		/* The generic code rings again when the budget is used up. */
+		if (turn >= RNG_TURN)
+			vq->budget = 0;
 	}
 	return ret;
 }

@@ -55,7 +55,7 @@ const char config_help[] =
 	"Exit status: 0 powered off or rebooted, 124 timeout, 125 mote refused "
 	"or "
 	"failed,\n"
-	"255 guest panic or triple fault.\n"
+	"255 guest panic or triple fault, 128+N ended by signal N.\n"
 	"\n"
 	"Examples:\n"
 	"  mote run -k bzImage -i initrd.cpio -c 2 -m 512M\n"

@@ -60,9 +60,9 @@ bool config_parse_size(const char *word, uint64_t *bytes);
  */
 bool config_cmdline(const struct vm_config *config, char *buf, size_t len);
 
-/* Whether WORD is one of CMDLINE's words for the kernel: blanks separate them but
- * in double quotes, and those after "--" are init's.  WORD may end in '=' to
- * match any value.
+/* Whether WORD is one of CMDLINE's words for the kernel: blanks separate them
+ * but in double quotes, and those after "--" are init's.  WORD may end in '='
+ * to match any value.
  */
 bool config_cmdline_has(const char *cmdline, const char *word);
 

@@ -47,6 +47,14 @@ static struct kvm_cpuid_entry2 *find(struct cpuid_table *t, uint32_t leaf,
 	return NULL;
 }
 
+unsigned int cpuid_physical_bits(struct cpuid_table *table)
+{
+	const struct kvm_cpuid_entry2 *e = find(table, 0x80000008, 0);
+
+	/* SDM 3A §4.1.4: MAXPHYADDR */
+	return e ? MIN(e->eax & 0xff, 52u) : 36;
+}
+
 /* Bits of the APIC id that number the cores: 2^bits >= nr_cpus. */
 static uint32_t core_bits(unsigned int nr_cpus)
 {

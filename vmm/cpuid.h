@@ -28,6 +28,9 @@ static_assert(offsetof(struct cpuid_table, entry) ==
 /* What this KVM can offer.  -errno. */
 int cpuid_supported(int kvm_fd, struct cpuid_table *table);
 
+/* How many bits a guest physical address has: 36 to 52. */
+unsigned int cpuid_physical_bits(struct cpuid_table *table);
+
 /* Turns the supported table into the one of vCPU INDEX in a machine of NR_CPUS:
  * one socket, a core for each vCPU, no threads.  TSC_DEADLINE: KVM emulates the
  * local APIC's TSC-deadline mode.  May be applied again for another vCPU.

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
+#include "vmm/sink.h"
 #include "vmm/speed.h"
 
 /* A kernel of this size is no test program: it boots within 10^9 instructions,
@@ -352,6 +354,25 @@ static int add_doorbells(struct machine *m)
 	return 0;
 }
 
+/* RAM that a guest's CPU cannot address would be in its memory map all the
+ * same.
+ */
+static int check_reach(const struct machine *m, struct cpuid_table *cpuid,
+		       struct kvm_error *err)
+{
+	const struct guest_memory *gm = &m->vm.mem;
+	const struct gmem_region *top = &gm->region[gm->nr_regions - 1];
+	unsigned int bits = cpuid_physical_bits(cpuid);
+
+	if (top->gpa + top->size <= 1ull << bits)
+		return 0;
+	snprintf(err->text, sizeof(err->text),
+		 "-m: this CPU's guests have %u-bit addresses: use at most "
+		 "%lluG",
+		 bits, (1ull << (bits - 30)) - 1);
+	return -ENOSPC;
+}
+
 static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 {
 	struct cpuid_table cpuid;
@@ -362,6 +383,9 @@ static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 			 "KVM_GET_SUPPORTED_CPUID: %s", log_errno(ret));
 		return ret;
 	}
+	ret = check_reach(m, &cpuid, err);
+	if (ret < 0)
+		return ret;
 	for (unsigned int i = 0; i < m->vm.nr_vcpus; i++) {
 		ret = vcpu_set_boot_state(&m->vm.vcpu[i], &m->entry, &cpuid,
 					  err);
@@ -430,16 +454,23 @@ out:
 	return ret;
 }
 
-void machine_drain(struct machine *m)
+bool machine_drain(struct machine *m)
 {
+	bool rang = false;
+
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
-		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++)
+		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+			if (!fd_poll(vdev->doorbell[q].fd, POLLIN))
+				continue;
 			virtio_doorbell(vdev, q);
+			rang = true;
+		}
 	}
 	if (m->config->early_serial)
 		serial_flush(&m->serial);
+	return rang;
 }
 
 void machine_destroy(struct machine *m)

@@ -69,10 +69,11 @@ int machine_create(struct machine *m, const struct vm_config *config,
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);
 
-/* Serves what the guest had asked for when it ended: doorbells that have rung
- * and output that is on its way.  The vCPUs are parked.
+/* Serves what the guest had asked for when it ended: each doorbell that has
+ * rung, once, and output that is on its way.  True when one had rung: it may
+ * have to be served again.  The vCPUs are parked.
  */
-void machine_drain(struct machine *m);
+bool machine_drain(struct machine *m);
 
 /* Destroys the devices: locks are released, disks are closed.  The vCPUs are
  * parked, or were never started.

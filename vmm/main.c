@@ -41,8 +41,8 @@ static const struct verb {
 };
 
 /* Keeps the numbers 0 to 2 from files of ours when the parent has closed them:
- * a disk would get what is meant for the operator.  A descriptor of O_PATH can be
- * neither read nor written, as if it were still closed.
+ * a disk would get what is meant for the operator.  A descriptor of O_PATH can
+ * be neither read nor written, as if it were still closed.
  */
 static bool occupy_standard_files(void)
 {

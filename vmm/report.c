@@ -104,7 +104,9 @@ static void text_row(const struct check_row *row, FILE *out, bool colour,
 	}
 }
 
-/* Of the rows from FIRST on that have the same prefix. */
+/* Of the rows from FIRST on, up to one that has another prefix; those that are
+ * not shown do not count.
+ */
 static struct widths section_widths(const struct report *report, size_t first)
 {
 	const char *prefix = report->row[first].prefix;
@@ -113,6 +115,8 @@ static struct widths section_widths(const struct report *report, size_t first)
 	for (size_t i = first; i < report->nr_rows; i++) {
 		const struct check_row *row = &report->row[i];
 
+		if (row->state == CHECK_UNKNOWN)
+			continue;
 		if (strcmp(row->prefix, prefix) != 0)
 			break;
 		width.name = MAX(width.name, (int)strlen(row->name));

@@ -278,6 +278,34 @@ static int report(struct run *r, uint64_t end_ns)
 	return status;
 }
 
+/* The last output, within a time: whoever reads it may have stopped, and the
+ * guest may have asked for more than anybody wants to read.
+ */
+static void drain(struct run *r)
+{
+	uint64_t now = now_ns(), deadline = now + FLUSH_MS * 1000000ull;
+	unsigned int quiet = 0;
+	int ret = 0;
+
+	/* A doorbell may ring in the flush, too: once quiet is not enough. */
+	for (; quiet < 2 && ret == 0; now = now_ns()) {
+		if (now >= deadline) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+		quiet = machine_drain(&r->machine) ? 0 : quiet + 1;
+		ret = terminal_flush(
+			&r->terminal,
+			(unsigned int)((deadline - now) / 1000000));
+	}
+	terminal_end_line(&r->terminal);
+	terminal_restore();
+	if (ret < 0)
+		log_warn("standard output: not read for %d s; the end of the "
+			 "guest's output is lost",
+			 FLUSH_MS / 1000);
+}
+
 /* From the first vCPU to the last word. */
 static int live(struct run *r)
 {
@@ -299,13 +327,7 @@ static int live(struct run *r)
 		       log_errno(ret));
 	end_ns = now_ns();
 	vm_park(&r->machine.vm);
-	machine_drain(&r->machine);
-	ret = terminal_flush(&r->terminal, FLUSH_MS);
-	terminal_restore();
-	if (ret < 0)
-		log_warn("standard output: nobody has read it for %d s; the "
-			 "end of the guest's output is lost",
-			 FLUSH_MS / 1000);
+	drain(r);
 	return report(r, end_ns);
 }
 

@@ -4,8 +4,8 @@
  *
  * Nothing here blocks, and no flag of a descriptor that somebody else shares is
  * ever changed.  What the descriptor does not take at once is held, up to
- * 64 KiB.  When it is gone (EPIPE, EIO, ENOSPC, any other error) everything more
- * is taken, counted and dropped.  All functions are for the loop's thread.
+ * 64 KiB.  When it is gone (EPIPE, EIO, ENOSPC, any other error) everything
+ * more is taken, counted and dropped.  All functions are for the loop's thread.
  */
 #ifndef MOTE_VMM_SINK_H
 #define MOTE_VMM_SINK_H
@@ -46,9 +46,9 @@ struct sink {
 	uint8_t buf[SINK_SIZE];
 };
 
-/* Looks at FD (borrowed) and re-opens it where that is possible.  Never fails: a
- * descriptor that is closed swallows what is written.  The caller sets the two
- * callbacks and ignores SIGPIPE.
+/* Looks at FD (borrowed) and re-opens it where that is possible.  Never fails:
+ * a descriptor that is closed swallows what is written.  The caller sets the
+ * two callbacks and ignores SIGPIPE.
  */
 void sink_init(struct sink *sink, struct loop *loop, int fd);
 

@@ -455,6 +455,15 @@ int terminal_flush(struct terminal *t, unsigned int timeout_ms)
 	}
 }
 
+void terminal_end_line(struct terminal *t)
+{
+	bool unfinished = t->tail.len > 0;
+
+	if (t->sink.tty && tail_count(&t->tail) > 0)
+		sink_put(&t->sink, unfinished ? "\r\n" : "\r",
+			 unfinished ? 2 : 1);
+}
+
 void terminal_fini(struct terminal *t)
 {
 	terminal_suspend(t);

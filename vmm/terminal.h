@@ -7,9 +7,9 @@
  * time that it has room (its driver is up) and to the serial's user before
  * that; bytes that nobody has room for wait outside, see below.
  *
- * Output goes to a sink, which never blocks.  When that holds as much as it may,
- * port->write() takes less than it is offered; when it is gone the machine lives
- * on.
+ * Output goes to a sink, which never blocks.  When that holds as much as it
+ * may, port->write() takes less than it is offered; when it is gone the machine
+ * lives on.
  *
  * Input that is not a terminal is passed on byte for byte and read only as far
  * as there is room.  On a terminal Ctrl-A is an escape, x, h or Ctrl-A follow;
@@ -78,11 +78,12 @@ struct terminal {
 };
 
 /* T is all zeros: it is not cleared here, since most of it is buffers whose
- * pages are never used.  Looks at the two descriptors (borrowed, different numbers) and re-opens them
- * where that is possible; nothing is read and no mode is changed yet, output is
- * taken from now on.  Ignores SIGPIPE for the process.  Needs /proc; without it
- * output to pipes and terminals still works, in small pieces.  Never fails: a
- * descriptor that is closed reads as ended and swallows what is written.
+ * pages are never used.  Looks at the two descriptors (borrowed, different
+ * numbers) and re-opens them where that is possible; nothing is read and no
+ * mode is changed yet, output is taken from now on.  Ignores SIGPIPE for the
+ * process.  Needs /proc; without it output to pipes and terminals still works,
+ * in small pieces.  Never fails: a descriptor that is closed reads as ended and
+ * swallows what is written.
  */
 void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
 		   void (*quit)(struct terminal *t));
@@ -114,6 +115,11 @@ void terminal_resume(struct terminal *t);
  * held.
  */
 int terminal_flush(struct terminal *t, unsigned int timeout_ms);
+
+/* Leaves the cursor of a terminal at the left edge, below what the guest has
+ * left unfinished: for what the monitor and the shell say next.
+ */
+void terminal_end_line(struct terminal *t);
 
 /* Restores the modes and lets go of the loop and of the descriptors. */
 void terminal_fini(struct terminal *t);

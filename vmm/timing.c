@@ -11,12 +11,13 @@
 #include "vmm/kvm.h"
 #include "vmm/timing.h"
 
-/* The parent's clock just before execve, or 0. */
-static uint64_t exec_ns(void)
+/* The parent's clock just before execve, or 0 where it cannot be that. */
+static uint64_t exec_ns(uint64_t main_ns)
 {
 	const char *word = getenv("MOTE_T0_NS");
+	uint64_t ns = word ? strtoull(word, NULL, 10) : 0;
 
-	return word ? strtoull(word, NULL, 10) : 0;
+	return ns <= main_ns ? ns : 0;
 }
 
 static json_t *mark(uint64_t ns, uint64_t t0)
@@ -83,7 +84,7 @@ static void add_marks(json_t *line, const struct machine *m, uint64_t t0,
 
 void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
 {
-	uint64_t t0 = exec_ns();
+	uint64_t t0 = exec_ns(main_ns);
 	json_t *line = json_object();
 	json_t *vcpus = json_array();
 	json_t *devices = json_array();

@@ -180,8 +180,9 @@ int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
  * one.  KVM_IRQ_LINE rather than an irqfd, whose IOAPIC delivery goes through a
  * kernel worker thread and arrives later.
  *
- * Two threads may pulse one line.  To raise what is high already is no edge, and
- * the guest may have handled the first one by then, so each has the line alone.
+ * Two threads may pulse one line.  To raise what is high already is no edge,
+ * and the guest may have handled the first one by then, so each has the line
+ * alone.
  */
 static void vm_irq_pulse(struct irq_line *line)
 {

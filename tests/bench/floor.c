@@ -102,15 +102,12 @@ static void create_vm(struct machine *m)
 		.memory_size = m->ram_size,
 		.userspace_addr = (uintptr_t)m->ram,
 	};
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE,
-				      .args = { 1 } };
 	struct kvm_enable_cap lint0 = { .cap = KVM_CAP_DISABLE_QUIRKS,
 					.args = { 1 } };
 
 	kvm(m->vm, KVM_SET_USER_MEMORY_REGION, &slot, "memory slot");
 	if (ioctl(m->vm, KVM_SET_TSS_ADDR, LAYOUT_KVM_TSS) < 0)
 		fail("KVM_SET_TSS_ADDR");
-	ioctl(m->vm, KVM_ENABLE_CAP, &cap);
 	ioctl(m->vm, KVM_ENABLE_CAP, &lint0);
 	if (ioctl(m->vm, KVM_CREATE_IRQCHIP, 0) < 0)
 		fail("KVM_CREATE_IRQCHIP");

@@ -132,6 +132,8 @@ def power_off(term):
 def crash(term):
     status = term.end()
     expect(status == 255, f"status {status}: {term.seen!r}")
+    expect(b"falling\n\rmote: the guest crashed" in term.seen,
+           f"not at the left edge: {term.seen!r}")
 
 
 @on_terminal("spin", "--timeout", "1")

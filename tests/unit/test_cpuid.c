@@ -112,6 +112,21 @@ START_TEST(features)
 }
 END_TEST
 
+START_TEST(physical_address_bits)
+{
+	ck_assert_uint_eq(cpuid_physical_bits(&table), 52); /* at most */
+	for (uint32_t i = 0; i < table.nent; i++) {
+		if (table.entry[i].function != 0x80000008)
+			continue;
+		table.entry[i].eax = 0x3027;
+		ck_assert_uint_eq(cpuid_physical_bits(&table), 39);
+		table.entry[i].function = 0xdead;
+	}
+	/* SDM 3A §4.1.4 */
+	ck_assert_uint_eq(cpuid_physical_bits(&table), 36);
+}
+END_TEST
+
 START_TEST(no_topology_leaf)
 {
 	uint32_t before;
@@ -135,6 +150,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, topology, 0, ARRAY_SIZE(sizes));
 	tcase_add_test(tc, features);
+	tcase_add_test(tc, physical_address_bits);
 	tcase_add_test(tc, no_topology_leaf);
 	suite_add_tcase(s, tc);
 	return s;

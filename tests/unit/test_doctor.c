@@ -453,17 +453,13 @@ END_TEST
 
 START_TEST(command_notices_a_full_disk)
 {
-	static const char *const options[] = { "--json", "--help" };
-	char command[] = "doctor", option[16];
+	char command[] = "doctor", option[] = "--json";
 	char *argv[] = { command, option, NULL };
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
 	ck_assert_int_ge(full, 0);
 	ck_assert_int_eq(run_doctor(argv, 1, false, full), 125);
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		strcpy(option, options[i]);
-		ck_assert_int_eq(run_doctor(argv, 2, false, full), 125);
-	}
+	ck_assert_int_eq(run_doctor(argv, 2, false, full), 125);
 	close(full);
 }
 END_TEST

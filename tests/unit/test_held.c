@@ -38,22 +38,24 @@ START_TEST(nothing_is_allocated)
 
 	set_up(_i);
 	for (unsigned int i = 0; i < VIRTQ_MAX_SIZE; i++)
-		seg[i] = (struct fd_seg){ MIB(8), MIB(1) };
+		seg[i] = (struct fd_seg){ MIB(8), KIB(512) };
+	seg[63] = (struct fd_seg){ MIB(4), 1 }; /* a disk's status */
 	heap.calls = 0;
 	heap.on = true;
 	free(proof = malloc(1)); /* the hook works */
 	for (int round = 0; round < 3; round++) {
-		uint16_t size;
-
 		MUST(fd_start(&fd, expected[_i].features));
-		size = fd.queue[q].size;
-		fd_post(&fd, q, seg, 1, MIN(size - 1u, 63u), FD_INDIRECT);
+		memset(fd_ptr(&fd, MIB(8), 16), 0, 16); /* a disk's header */
+		*(uint8_t *)fd_ptr(&fd, MIB(4), 1) = 0xff;
+		fd_post(&fd, q, seg, 1, 63, FD_INDIRECT);
 		fd_post(&fd, q, seg, 62, 1, FD_DIRECT);
 		fd_kick(&fd, q);
 		for (int turns = 0; turns < 40; turns++)
 			fd_run_loop(&fd);
 		MUST(fd_used(&fd, q, NULL, NULL));
 		MUST(fd_used(&fd, q, NULL, NULL));
+		MUST(expected[_i].id != VIRTIO_ID_BLOCK ||
+		     *(uint8_t *)fd_ptr(&fd, MIB(4), 1) == 0);
 	}
 	heap.on = false;
 	ck_assert_uint_eq(heap.calls, 1);

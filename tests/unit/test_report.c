@@ -106,6 +106,35 @@ START_TEST(text_is_wrapped)
 }
 END_TEST
 
+/* What is not shown does not part two sections that look like one. */
+START_TEST(text_without_a_section)
+{
+	static const struct report gap = {
+		.row = { { .prefix = "",
+			   .name = "one",
+			   .value = "1",
+			   .purpose = "p" },
+			 { .prefix = "KVM_CAP_",
+			   .name = "hidden and long",
+			   .state = CHECK_UNKNOWN },
+			 { .prefix = "",
+			   .name = "longer",
+			   .value = "22",
+			   .purpose = "q" } },
+		.nr_rows = 3,
+		.verdict = "No.",
+	};
+	char *text = printed(&gap, false, false);
+
+	ck_assert_str_eq(text, "ok       one     1   p\n"
+			       "ok       longer  22  q\n"
+			       "1 more checks need what is missing first\n"
+			       "\n"
+			       "No.\n");
+	free(text);
+}
+END_TEST
+
 START_TEST(colour_only_when_asked)
 {
 	char *plain = printed(&sample, false, false);
@@ -190,6 +219,7 @@ static Suite *suite(void)
 
 	tcase_add_test(tc, text_is_aligned);
 	tcase_add_test(tc, text_is_wrapped);
+	tcase_add_test(tc, text_without_a_section);
 	tcase_add_test(tc, colour_only_when_asked);
 	tcase_add_test(tc, json_schema);
 	tcase_add_test(tc, json_says_yes);

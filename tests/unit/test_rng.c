@@ -231,6 +231,26 @@ START_TEST(no_entropy)
 }
 END_TEST
 
+/* V31: 64 large buffers do not hold the loop. */
+START_TEST(large_batch_takes_turns)
+{
+	struct fd_seg seg = { fd_alloc(&fd, MOST), (uint32_t)MOST };
+	unsigned int done = 0;
+
+	for (unsigned int i = 0; i < 64; i++)
+		fd_post(&fd, 0, &seg, 0, 1, FD_DIRECT);
+	fd_kick(&fd, 0);
+	for (unsigned int turn = 1; turn <= 16; turn++) {
+		while (fd_used(&fd, 0, NULL, NULL))
+			done++;
+		ck_assert_uint_eq(done, 4 * turn);
+		loop_step(&fd.loop, 0);
+	}
+	fd_run_loop(&fd);
+	ck_assert(!fd_used(&fd, 0, NULL, NULL));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("rng");
@@ -245,6 +265,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, readable_part);
 	tcase_add_test(tc, interrupted_and_short);
 	tcase_add_test(tc, no_entropy);
+	tcase_add_test(tc, large_batch_takes_turns);
 	suite_add_tcase(s, tc);
 	return s;
 }

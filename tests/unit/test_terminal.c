@@ -866,6 +866,31 @@ START_TEST(tty_output_is_byte_exact)
 }
 END_TEST
 
+START_TEST(tty_end_of_line)
+{
+	char got[64] = "";
+
+	open_pty();
+	terminal_start(&term);
+	terminal_end_line(&term); /* nothing was said */
+	ck_assert_uint_eq(term.console.port.write(&term.console.port, "a\n", 2),
+			  2);
+	terminal_end_line(&term);
+	ck_assert_uint_eq(term.console.port.write(&term.console.port, "b", 1),
+			  1);
+	terminal_end_line(&term);
+	for (size_t have = 0; have < 6;) {
+		ssize_t n = read(master, got + have, sizeof(got) - 1 - have);
+
+		ck_assert_int_gt(n, 0);
+		have += (size_t)n;
+	}
+	ck_assert_str_eq(got, "a\n\rb\r\n");
+	close_term();
+	close_pty();
+}
+END_TEST
+
 START_TEST(tty_window)
 {
 	struct winsize size = { .ws_col = 80, .ws_row = 24 };
@@ -1040,6 +1065,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, tty_escapes);
 	tcase_add_test(tc, tty_keys_without_room);
 	tcase_add_test(tc, tty_output_is_byte_exact);
+	tcase_add_test(tc, tty_end_of_line);
 	tcase_add_test(tc, tty_window);
 	tcase_add_test(tc, tty_hangup);
 	tcase_add_test(tc, tty_in_the_background);
