@@ -21,8 +21,10 @@
  * writable part is written: with data, or with zeros where there is none.  So
  * the used length is exact, and no byte comes from anywhere but the disk.
  *
- * Writes are cached by the host.  They are stable after FLUSH, or, for a driver
- * that did not accept FLUSH, before they are completed (§5.2.6.2).
+ * Writes, zeroes among them, are cached by the host.  They are stable after
+ * FLUSH; or before they are completed, when `writeback` is 0 or the driver did
+ * not accept FLUSH (§5.2.6.2).  `writeback` is what the operator chose until a
+ * driver chooses for itself, and again after a reset.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +34,7 @@
 
 #include "base/util.h"
 #include "virtio/blk.h"
+#include "virtio/blk_range.h"
 #include "virtio/chain.h"
 
 #define BLK_QUEUE_SIZE 256
@@ -43,7 +46,7 @@
 #define BLK_TURN_NS    10000000u
 #define BLK_SLICE      MIB(1) /* whole sectors */
 
-enum blk_op { OP_NONE, OP_READ, OP_WRITE, OP_FLUSH };
+enum blk_op { OP_NONE, OP_READ, OP_WRITE, OP_FLUSH, OP_DISCARD, OP_ZERO };
 
 /* The request in hand. */
 struct blk_request {
@@ -70,6 +73,7 @@ struct virtio_blk {
 	struct virtio_blk_config config;
 	struct virtio_blk_stats stats;
 	struct blk_request req;
+	struct blk_ranges ranges; /* of the request, if it has such */
 	struct iovec iov[CHAIN_MAX_SEGMENTS];
 };
 
@@ -87,6 +91,17 @@ static struct virtio_blk *to_blk(struct virtio_device *vdev)
 static bool blk_turn_over(const struct blk_turn *turn)
 {
 	return turn->bytes == 0 || now_ns() >= turn->until_ns;
+}
+
+/* Whether a write may be completed before it is stable.  virtio 1.2 §5.2.5.2:
+ * never if the driver does not know how to flush.
+ */
+static bool blk_writeback(const struct virtio_blk *blk)
+{
+	bool flush = virtio_has_feature(&blk->vdev, VIRTIO_BLK_F_FLUSH);
+
+	return blk->config.wce &&
+	       (flush || !(blk->vdev.status & VIRTIO_CONFIG_S_FEATURES_OK));
 }
 
 /* LEN bytes of data from SECTOR on, if they are whole sectors of the disk. */
@@ -116,11 +131,33 @@ static uint8_t blk_get_id(const struct virtio_blk *blk, struct chain *c)
 	return VIRTIO_BLK_S_OK;
 }
 
+/* A discard or write-zeroes request.  It is not offered for a read-only disk,
+ * and what was not negotiated is not supported (virtio 1.2 §5.2.6.2).
+ */
+static uint8_t blk_begin_ranges(struct virtio_blk *blk, struct blk_request *req,
+				uint32_t type)
+{
+	bool zero = type == VIRTIO_BLK_T_WRITE_ZEROES;
+	uint64_t bytes = 0;
+	uint8_t status;
+
+	if (!virtio_has_feature(&blk->vdev, zero ? VIRTIO_BLK_F_WRITE_ZEROES
+						 : VIRTIO_BLK_F_DISCARD))
+		return VIRTIO_BLK_S_UNSUPP;
+	status = blk_ranges_read(&blk->ranges, &req->chain, type, blk->sectors,
+				 &bytes);
+	if (status == VIRTIO_BLK_S_OK) {
+		req->op = zero ? OP_ZERO : OP_DISCARD;
+		req->bytes = bytes;
+		req->left = bytes;
+	}
+	return status;
+}
+
 /* Reads the header and decides what is to be done; returns the status that the
  * request has if that goes well.
  */
-static uint8_t blk_examine(const struct virtio_blk *blk,
-			   struct blk_request *req)
+static uint8_t blk_examine(struct virtio_blk *blk, struct blk_request *req)
 {
 	struct chain *c = &req->chain;
 	struct virtio_blk_outhdr hdr;
@@ -144,6 +181,9 @@ static uint8_t blk_examine(const struct virtio_blk *blk,
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_GET_ID:
 		return blk_get_id(blk, c);
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return blk_begin_ranges(blk, req, hdr.type);
 	default:
 		/* virtio 1.2 §5.2.6.2: what was not negotiated, and zones */
 		return VIRTIO_BLK_S_UNSUPP;
@@ -153,7 +193,7 @@ static uint8_t blk_examine(const struct virtio_blk *blk,
 /* Takes the chain that was just popped in hand.  -EBADMSG when there is no room
  * for a status byte, so that the driver could not be told anything.
  */
-static int blk_begin(const struct virtio_blk *blk, struct blk_request *req)
+static int blk_begin(struct virtio_blk *blk, struct blk_request *req)
 {
 	uint64_t room = chain_writable(&req->chain);
 
@@ -201,6 +241,23 @@ static size_t blk_move(struct virtio_blk *blk, struct blk_request *req)
 	return len;
 }
 
+/* Discards or zeroes a next part; an error is the end of it. */
+static size_t blk_clear(struct virtio_blk *blk, struct blk_request *req)
+{
+	uint64_t start = now_ns();
+	int64_t ret =
+		blk_ranges_step(&blk->ranges, blk->disk, req->op == OP_ZERO);
+
+	req->ns += now_ns() - start;
+	if (ret < 0) {
+		req->left = 0;
+		req->status = VIRTIO_BLK_S_IOERR;
+		return 0;
+	}
+	req->left -= (uint64_t)ret;
+	return (size_t)ret;
+}
+
 /* Whether all but the status byte is written. */
 static bool blk_done(const struct blk_request *req)
 {
@@ -219,8 +276,12 @@ static bool blk_continue(struct virtio_blk *blk, struct blk_request *req,
 		/* virtio 1.2 §2.7.8.2: len counts from the first writable byte,
 		 * so what lies before the status byte must have been written
 		 */
-		len = req->left > 0 ? blk_move(blk, req)
-				    : chain_write_zeros(&req->chain, len);
+		if (req->left == 0)
+			len = chain_write_zeros(&req->chain, len);
+		else if (req->op == OP_DISCARD || req->op == OP_ZERO)
+			len = blk_clear(blk, req);
+		else
+			len = blk_move(blk, req);
 		turn->bytes -= MIN(turn->bytes, len);
 		if (!blk_done(req) && blk_turn_over(turn))
 			return false;
@@ -260,6 +321,16 @@ static void blk_count(struct virtio_blk_stats *stats,
 		counter_add(&stats->flushes, ok);
 		histogram_add(&stats->flush_ns, req->ns);
 		break;
+	case OP_DISCARD:
+		counter_add(&stats->discards, ok);
+		counter_add(&stats->discard_bytes, ok * req->bytes);
+		histogram_add(&stats->discard_ns, req->ns);
+		break;
+	case OP_ZERO:
+		counter_add(&stats->zeroes, ok);
+		counter_add(&stats->zero_bytes, ok * req->bytes);
+		histogram_add(&stats->zero_ns, req->ns);
+		break;
 	}
 }
 
@@ -267,11 +338,11 @@ static void blk_count(struct virtio_blk_stats *stats,
 static int blk_finish(struct virtio_blk *blk, struct blk_request *req,
 		      struct virtqueue *vq)
 {
-	/* virtio 1.2 §5.2.6.2: without FLUSH, stable before completion */
-	bool each = !virtio_has_feature(&blk->vdev, VIRTIO_BLK_F_FLUSH);
+	bool wrote = req->op == OP_WRITE || req->op == OP_ZERO;
 
+	/* virtio 1.2 §5.2.6.2: without writeback, stable before completion */
 	if (req->status == VIRTIO_BLK_S_OK &&
-	    (req->op == OP_FLUSH || (req->op == OP_WRITE && each)))
+	    (req->op == OP_FLUSH || (wrote && !blk_writeback(blk))))
 		blk_sync(blk, req);
 	blk_count(&blk->stats, req);
 	chain_write(&req->chain, &req->status, 1);
@@ -310,13 +381,32 @@ static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 /* Half a write has been done then, as when the power fails. */
 static void blk_reset(struct virtio_device *vdev)
 {
-	to_blk(vdev)->req.held = false;
+	struct virtio_blk *blk = to_blk(vdev);
+
+	blk->req.held = false;
+	blk->config.wce = !disk_writethrough(blk->disk);
 }
 
 static void blk_config_read(struct virtio_device *vdev, size_t off, void *buf,
 			    size_t len)
 {
-	memcpy(buf, (const uint8_t *)&to_blk(vdev)->config + off, len);
+	const struct virtio_blk *blk = to_blk(vdev);
+	struct virtio_blk_config config = blk->config;
+
+	config.wce = blk_writeback(blk);
+	memcpy(buf, (const uint8_t *)&config + off, len);
+}
+
+/* virtio 1.2 §5.2.6.1: the cache mode is the one thing that can be written */
+static void blk_config_write(struct virtio_device *vdev, size_t off,
+			     const void *buf, size_t len)
+{
+	const uint8_t *value = buf;
+
+	if (off == offsetof(struct virtio_blk_config, wce) && len == 1 &&
+	    *value <= 1 && virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE) &&
+	    vdev->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		to_blk(vdev)->config.wce = *value;
 }
 
 static void blk_destroy(struct virtio_device *vdev)
@@ -331,36 +421,82 @@ static const struct virtio_device_ops blk_ops = {
 	.name = "blk",
 	.device_id = VIRTIO_ID_BLOCK,
 	.features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_RO |
-		    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH,
+		    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH |
+		    1ull << VIRTIO_BLK_F_CONFIG_WCE |
+		    1ull << VIRTIO_BLK_F_DISCARD |
+		    1ull << VIRTIO_BLK_F_WRITE_ZEROES,
 	.nr_queues = 1,
 	.queue_size = BLK_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_blk_config),
 	.reset = blk_reset,
 	.queue_notify = blk_queue_notify,
 	.config_read = blk_config_read,
+	.config_write = blk_config_write,
 	.destroy = blk_destroy,
 };
+
+/* The configuration of a fresh device; returns the features it offers. */
+static uint64_t blk_configure(struct virtio_blk *blk)
+{
+	struct virtio_blk_config *config = &blk->config;
+	const struct disk *disk = blk->disk;
+	uint64_t features = blk_ops.features;
+
+	config->capacity = blk->sectors;
+	/* Two descriptors are the header's and the status byte's. */
+	config->seg_max = BLK_QUEUE_SIZE - 2;
+	/* Linux refuses a disk whose blocks are larger than its pages. */
+	config->blk_size = MIN(disk_block_size(disk), PAGE_SIZE);
+	config->wce = !disk_writethrough(disk);
+	if (disk_can_discard(disk)) {
+		config->max_discard_sectors = BLK_MAX_RANGE_SECTORS;
+		config->max_discard_seg = BLK_MAX_RANGES;
+		config->discard_sector_alignment =
+			disk_discard_unit(disk) / SECTOR_SIZE;
+	} else {
+		features &= ~(1ull << VIRTIO_BLK_F_DISCARD);
+	}
+	if (disk_read_only(disk)) {
+		features &= ~(1ull << VIRTIO_BLK_F_WRITE_ZEROES);
+		return features;
+	}
+	features &= ~(1ull << VIRTIO_BLK_F_RO);
+	config->max_write_zeroes_sectors = BLK_MAX_RANGE_SECTORS;
+	config->max_write_zeroes_seg = BLK_MAX_RANGES;
+	config->write_zeroes_may_unmap = disk_can_discard(disk);
+	return features;
+}
 
 int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
 		      struct virtio_device **owned)
 {
 	struct virtio_blk *blk = calloc(1, sizeof(*blk));
-	uint64_t features = blk_ops.features;
 
 	if (!blk)
 		return -ENOMEM;
 	blk->disk = disk;
 	blk->sectors = disk_sectors(disk);
-	blk->config.capacity = blk->sectors;
-	/* Two descriptors are the header's and the status byte's. */
-	blk->config.seg_max = BLK_QUEUE_SIZE - 2;
-	/* Linux refuses a disk whose blocks are larger than its pages. */
-	blk->config.blk_size = MIN(disk_block_size(disk), PAGE_SIZE);
-	if (!disk_read_only(disk))
-		features &= ~(1ull << VIRTIO_BLK_F_RO);
-	virtio_device_init(&blk->vdev, &blk_ops, env, features);
+	virtio_device_init(&blk->vdev, &blk_ops, env, blk_configure(blk));
 	*owned = &blk->vdev;
 	return 0;
+}
+
+bool virtio_blk_resized(struct virtio_device *vdev)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+	bool resized;
+
+	assert(vdev->ops == &blk_ops);
+	pthread_mutex_lock(&vdev->lock);
+	resized = disk_resize(blk->disk);
+	if (resized) {
+		blk->sectors = disk_sectors(blk->disk);
+		blk->config.capacity = blk->sectors;
+		/* virtio 1.2 §5.2.6.1: drivers look at the capacity then */
+		virtio_config_changed_locked(vdev);
+	}
+	pthread_mutex_unlock(&vdev->lock);
+	return resized;
 }
 
 const struct virtio_blk_stats *

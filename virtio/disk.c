@@ -13,6 +13,11 @@
  * whole blocks; a write that covers a block in part reads that block first.
  * Nobody else writes in between: we hold the image's write lock.
  *
+ * A file may shrink under us.  What it has lost reads as zeros; a write there
+ * fails rather than make the file longer again behind its owner's back, so each
+ * write looks at the end first.  That is one lseek(2), and leaves the instant
+ * between the two calls.
+ *
  * The lock belongs to the open file (F_OFD_SETLK), not to the process: two
  * disks of one machine exclude each other too, and no unrelated close() of the
  * same file drops it.
@@ -28,20 +33,30 @@
 
 #include "base/util.h"
 #include "virtio/disk.h"
+#include "virtio/hole.h"
 
 #define DISK_BOUNCE_SIZE KIB(128)
 #define DISK_BATCH	 64 /* segments handed to the kernel at a time */
+
+/* Most of a range that the host is asked to give up or zero at a time.  It may
+ * write back what is dirty there, or the zeros of a device without a better
+ * way, before it answers.
+ */
+#define DISK_HOLE_SIZE MIB(16)
 
 struct disk {
 	int fd;
 	bool read_only;
 	bool direct;
+	bool writethrough;
 	uint64_t size;	    /* bytes, whole blocks */
 	uint32_t block;	    /* of offsets and lengths */
 	uint32_t mem_align; /* of memory, with direct */
 	uint8_t *bounce;    /* DISK_BOUNCE_SIZE bytes, with direct */
 	int flush_error;    /* -errno of the first flush that failed, or 0 */
 	char id[DISK_ID_BYTES];
+	struct hole_puncher hole;
+	uint8_t zeros[PAGE_SIZE]; /* never written */
 };
 
 /* What is left of a caller's iovec. */
@@ -115,12 +130,31 @@ static int cursor_batch(struct disk_cursor c, struct iovec batch[DISK_BATCH],
 	return n;
 }
 
+/* The size in bytes as it is now, of block devices as well. */
+static off_t disk_end(const struct disk *disk)
+{
+	off_t end = lseek(disk->fd, 0, SEEK_END);
+
+	return end < 0 ? -errno : end;
+}
+
+/* Whether LEN bytes at OFFSET are still there to be written. */
+static int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
+{
+	off_t end = disk_end(disk);
+
+	if (end < 0)
+		return (int)end;
+	return (uint64_t)end >= len && (uint64_t)end - len >= offset ? 0
+								     : -ENXIO;
+}
+
 /* A read with O_DIRECT has stopped inside a block.  It does so at the end of
  * the file, and where it cannot go on from there, nothing but zeros follow.
  */
 static int disk_end_of_file(const struct disk *disk, uint64_t offset)
 {
-	off_t end = lseek(disk->fd, 0, SEEK_END);
+	off_t end = disk_end(disk);
 
 	return end >= 0 && (uint64_t)end <= offset ? 0 : -EIO;
 }
@@ -202,6 +236,7 @@ static int disk_move(struct disk *disk, const struct iovec *iov,
 	struct disk_cursor c = { iov, 0 };
 	bool aligned = IS_ALIGNED(offset, disk->block);
 	size_t len = 0;
+	int ret;
 
 	for (unsigned int i = 0; i < nr; i++) {
 		uintptr_t base = (uintptr_t)iov[i].iov_base;
@@ -212,6 +247,9 @@ static int disk_move(struct disk *disk, const struct iovec *iov,
 		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
 			aligned = false;
 	}
+	ret = write ? disk_reaches(disk, offset, len) : 0;
+	if (ret < 0)
+		return ret;
 	if (disk->direct && !aligned)
 		return disk_bounce(disk, &c, len, offset, write);
 	return disk_transfer(disk, &c, len, offset, write);
@@ -229,6 +267,57 @@ int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
 	if (disk->read_only)
 		return -EROFS;
 	return disk_move(disk, iov, nr, offset, true);
+}
+
+int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t len)
+{
+	/* Cut at multiples of the size, so that no piece loses its ends. */
+	uint64_t here = MIN(len, DISK_HOLE_SIZE - offset % DISK_HOLE_SIZE);
+	int ret = disk->read_only ? -EROFS
+				  : hole_discard(&disk->hole, offset, here);
+
+	return ret < 0 ? ret : (int64_t)here;
+}
+
+/* Writes zeros; as many as one batch has room for. */
+static int64_t disk_write_zeros(struct disk *disk, uint64_t offset,
+				uint64_t len)
+{
+	struct iovec iov[DISK_BATCH];
+	uint64_t done = 0;
+	unsigned int nr = 0;
+	int ret;
+
+	for (; done < len && nr < DISK_BATCH; nr++) {
+		iov[nr].iov_base = disk->zeros;
+		iov[nr].iov_len = MIN(len - done, PAGE_SIZE);
+		done += iov[nr].iov_len;
+	}
+	ret = disk_move(disk, iov, nr, offset, true);
+	return ret < 0 ? ret : (int64_t)done;
+}
+
+int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t len, bool unmap)
+{
+	uint32_t unit = disk->hole.granularity;
+	uint64_t head = offset % unit;
+	uint64_t here;
+	int ret;
+
+	if (disk->read_only)
+		return -EROFS;
+	ret = disk_reaches(disk, offset, len);
+	if (ret < 0)
+		return ret;
+	/* The ends of a range, where it covers a unit in part, are written. */
+	if (head > 0 || len < unit)
+		return disk_write_zeros(disk, offset, MIN(len, unit - head));
+	here = MIN(ALIGN_DOWN(len, (uint64_t)unit),
+		   DISK_HOLE_SIZE - offset % DISK_HOLE_SIZE);
+	ret = hole_zero(&disk->hole, offset, here, unmap);
+	if (ret == -EOPNOTSUPP)
+		return disk_write_zeros(disk, offset, here);
+	return ret < 0 ? ret : (int64_t)here;
 }
 
 int disk_flush(struct disk *disk)
@@ -263,9 +352,49 @@ uint32_t disk_block_size(const struct disk *disk)
 	return disk->block;
 }
 
+bool disk_can_discard(const struct disk *disk)
+{
+	return disk->hole.can_discard;
+}
+
+uint32_t disk_discard_unit(const struct disk *disk)
+{
+	return MAX(disk->hole.granularity, disk->block);
+}
+
+bool disk_resize(struct disk *disk)
+{
+	off_t end = disk_end(disk);
+	uint64_t size;
+
+	if (end < 0)
+		return false;
+	size = ALIGN_DOWN((uint64_t)end, (uint64_t)disk->block);
+	if (size == disk->size)
+		return false;
+	disk->size = size;
+	return true;
+}
+
+void disk_set_writethrough(struct disk *disk)
+{
+	disk->writethrough = true;
+}
+
+bool disk_writethrough(const struct disk *disk)
+{
+	return disk->writethrough;
+}
+
 void disk_id(const struct disk *disk, char id[DISK_ID_BYTES])
 {
 	memcpy(id, disk->id, DISK_ID_BYTES);
+}
+
+void disk_set_id(struct disk *disk, const char *text)
+{
+	memset(disk->id, 0, DISK_ID_BYTES);
+	memcpy(disk->id, text, strnlen(text, DISK_ID_BYTES));
 }
 
 /* What O_DIRECT asks of offsets, lengths and memory.  Linux tells since 6.1;
@@ -345,11 +474,12 @@ static int disk_examine(struct disk *disk)
 		if (ret < 0)
 			return ret;
 	}
-	end = lseek(disk->fd, 0, SEEK_END); /* of block devices as well */
+	end = disk_end(disk);
 	if (end < 0)
-		return -errno;
+		return (int)end;
 	disk->size = ALIGN_DOWN((uint64_t)end, (uint64_t)disk->block);
 	disk_make_id(disk, &st);
+	hole_probe(&disk->hole, disk->fd, &st, (uint64_t)end, !disk->read_only);
 	return 0;
 }
 

@@ -28,6 +28,17 @@ int disk_open(const char *path, bool read_only, bool direct,
 	      struct disk **owned);
 void disk_close(struct disk *disk);
 
+/* How writes are to be treated: without this, they are stable after a flush;
+ * with it, when they are completed.  The disk only keeps it for the device.
+ */
+void disk_set_writethrough(struct disk *disk);
+bool disk_writethrough(const struct disk *disk);
+
+/* Looks at the file's size again.  True when that is another number of blocks
+ * than before, which disk_sectors() then tells.
+ */
+bool disk_resize(struct disk *disk);
+
 /* Whole sectors; a tail shorter than a block is not offered. */
 uint64_t disk_sectors(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
@@ -40,13 +51,30 @@ uint32_t disk_block_size(const struct disk *disk);
 /* Moves all the bytes of IOV, a multiple of SECTOR_SIZE in all, at byte OFFSET,
  * a multiple too, or fails with -errno; the caller has checked them against the
  * capacity.  Any alignment of memory is fine with DIRECT too.  Reading past the
- * end of a file that has shrunk gives zeros.  Writing a disk that was opened
+ * end of a file that has shrunk gives zeros; writing there is -ENXIO, moves
+ * nothing and never makes the file longer.  Writing a disk that was opened
  * read-only is -EROFS.
  */
 int disk_read(struct disk *disk, const struct iovec *iov, unsigned int nr,
 	      uint64_t offset);
 int disk_write(struct disk *disk, const struct iovec *iov, unsigned int nr,
 	       uint64_t offset);
+
+/* Gives up or zeroes a first part of the LEN (not 0) bytes at OFFSET, as much
+ * as does not take long; returns its length, or -errno.  Multiples of
+ * SECTOR_SIZE inside the capacity, checked by the caller.
+ *
+ * What was discarded may read as anything that was there, or zeros.  Where the
+ * host cannot discard, and in units that are covered in part, nothing is done.
+ * What was zeroed reads as zeros; UNMAP allows that its space is given up.
+ * Beyond the end of a file that has shrunk that is -ENXIO, as a write is.
+ */
+int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t len);
+int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t len, bool unmap);
+
+/* Whether discarding is of any use, and the unit in bytes in which it is. */
+bool disk_can_discard(const struct disk *disk);
+uint32_t disk_discard_unit(const struct disk *disk);
 
 /* All completed writes are stable on return.  -errno; once it has failed it
  * fails until the disk is opened again, because nobody knows what was lost.
@@ -57,5 +85,8 @@ int disk_flush(struct disk *disk);
  * bytes, NUL padded; stable for a file.
  */
 void disk_id(const struct disk *disk, char id[DISK_ID_BYTES]);
+
+/* Another id string: TEXT, or the first 20 bytes of it. */
+void disk_set_id(struct disk *disk, const char *text);
 
 #endif

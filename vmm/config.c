@@ -29,9 +29,11 @@ const char config_help[] =
 	"                       \"console=hvc0 panic=-1\"; naming a console "
 	"or\n"
 	"                       panic= there replaces that default\n"
-	"  -d, --disk FILE[,ro][,direct]\n"
+	"  -d, --disk FILE[,ro][,direct][,cache=MODE][,serial=TEXT]\n"
 	"                       raw disk image or block device; up to 14 "
-	"times\n"
+	"times;\n"
+	"                       MODE: writeback (stable after a flush) or\n"
+	"                       writethrough (each write is)\n"
 	"      --balloon SIZE[,stats=SECS]\n"
 	"                       ask the guest for SIZE of its memory, and for\n"
 	"                       statistics every SECS seconds (--timing)\n"
@@ -182,6 +184,58 @@ static bool set_timeout(struct parse *p, char *word)
 	return true;
 }
 
+/* The argument of FLAG if that is NAME (which ends in '='), or NULL. */
+static const char *flag_value(const char *flag, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(flag, name, len) == 0 ? flag + len : NULL;
+}
+
+static bool is_serial(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return len > 0 && len <= CONFIG_SERIAL_LEN;
+}
+
+/* One of the words after a disk's file name. */
+static bool set_disk_flag(struct parse *p, struct disk_config *d,
+			  const char *flag)
+{
+	const char *cache = flag_value(flag, "cache=");
+	const char *serial = flag_value(flag, "serial=");
+
+	if (strcmp(flag, "ro") == 0)
+		d->read_only = true;
+	else if (strcmp(flag, "direct") == 0)
+		d->direct = true;
+	else if (cache && strcmp(cache, "writeback") == 0)
+		d->writethrough = false;
+	else if (cache && strcmp(cache, "writethrough") == 0)
+		d->writethrough = true;
+	else if (serial && is_serial(serial))
+		d->serial = serial;
+	else if (cache)
+		return refuse(p, "-d %s,%s: cache is writeback or writethrough",
+			      d->path, flag);
+	else if (serial)
+		return refuse(p,
+			      "-d %s,serial=: give 1 to %d printable ASCII "
+			      "characters, no comma",
+			      d->path, CONFIG_SERIAL_LEN);
+	else
+		return refuse(p,
+			      "-d %s,%s: after the file name come ro, direct, "
+			      "cache= and serial=, nothing else",
+			      d->path, flag);
+	return true;
+}
+
 static bool set_disk(struct parse *p, char *word)
 {
 	struct disk_config *d = &p->config->disk[p->config->nr_disks];
@@ -195,15 +249,8 @@ static bool set_disk(struct parse *p, char *word)
 		return refuse(p, "-d '%s': give a file name first", word);
 	strtok_r(word, ",", &save);
 	while ((flag = strtok_r(NULL, ",", &save))) {
-		if (strcmp(flag, "ro") == 0)
-			d->read_only = true;
-		else if (strcmp(flag, "direct") == 0)
-			d->direct = true;
-		else
-			return refuse(p,
-				      "-d %s,%s: after the file name come ro "
-				      "and direct, nothing else",
-				      word, flag);
+		if (!set_disk_flag(p, d, flag))
+			return false;
 	}
 	p->config->nr_disks++;
 	return true;

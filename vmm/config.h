@@ -13,6 +13,7 @@
 #include "base/util.h"
 
 #define CONFIG_MAX_DISKS  14
+#define CONFIG_SERIAL_LEN 20
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
@@ -21,6 +22,8 @@ struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
 	bool read_only;
 	bool direct;
+	bool writethrough;
+	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
 };
 
 struct vm_config {

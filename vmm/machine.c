@@ -86,6 +86,8 @@ static struct virtio_env next_env(struct machine *m)
 	};
 }
 
+static_assert(CONFIG_SERIAL_LEN == DISK_ID_BYTES, "-d FILE,serial=");
+
 static const char *disk_remedy(int err)
 {
 	switch (err) {
@@ -120,6 +122,10 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 				  : "");
 		return ret;
 	}
+	if (config->writethrough)
+		disk_set_writethrough(disk);
+	if (config->serial)
+		disk_set_id(disk, config->serial);
 	ret = virtio_blk_create(&env, disk, &vdev);
 	if (ret < 0)
 		disk_close(disk);

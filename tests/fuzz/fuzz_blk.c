@@ -32,11 +32,19 @@
 #define USED	   0xc00u
 #define TABLE	   0x1000u /* the indirect table */
 #define DATA	   0x2000u
-#define SECTORS	   8u
+#define SECTORS	   20u /* two and a half units of discard */
 #define BYTES	   (SECTORS * SECTOR_SIZE)
-#define MAX_LEN	   0x1400u /* of data each way: more than the disk */
+#define MAX_LEN	   0x1400u /* of data each way */
 
-enum { IS_RINGS = 1, IS_READ_ONLY = 2, HAS_FLUSH = 4, HAS_INDIRECT = 8 };
+enum {
+	IS_RINGS = 1,
+	IS_READ_ONLY = 2,
+	HAS_FLUSH = 4,
+	HAS_INDIRECT = 8,
+	HAS_CLEARING = 16, /* discard and write zeroes */
+};
+
+typedef struct virtio_blk_discard_write_zeroes range_t;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -108,6 +116,11 @@ static void set_up(struct fuzz *f)
 		low |= 1u << VIRTIO_BLK_F_FLUSH;
 	if (f->flags & HAS_INDIRECT)
 		low |= 1u << VIRTIO_RING_F_INDIRECT_DESC;
+	if (f->flags & IS_READ_ONLY)
+		f->flags &= (uint8_t)~HAS_CLEARING;
+	if (f->flags & HAS_CLEARING)
+		low |= 1u << VIRTIO_BLK_F_DISCARD |
+		       1u << VIRTIO_BLK_F_WRITE_ZEROES;
 	virtio_set_status_locked(f->vdev, 1);
 	virtio_set_status_locked(f->vdev, 3);
 	virtio_set_features_locked(f->vdev, 0, low);
@@ -200,6 +213,46 @@ static bool in_range(const struct request *req, uint32_t len)
 	       first + len / SECTOR_SIZE <= SECTORS;
 }
 
+/* Clears what RANGE covers in the model.  A discard on this file system gives
+ * zeros, of whole units.
+ */
+static void clear(struct fuzz *f, const range_t *range, bool zero)
+{
+	uint64_t start = range->sector * SECTOR_SIZE;
+	uint64_t end = start + range->num_sectors * SECTOR_SIZE;
+
+	if (!zero) {
+		start = ALIGN_UP(start, PAGE_SIZE);
+		end = ALIGN_DOWN(end, PAGE_SIZE);
+	}
+	if (start < end)
+		memset(f->model + start, 0, end - start);
+}
+
+static uint8_t expect_clearing(struct fuzz *f, const struct request *req)
+{
+	bool zero = req->hdr.type == VIRTIO_BLK_T_WRITE_ZEROES;
+	uint32_t nr = req->out_len / sizeof(range_t);
+	uint8_t status = VIRTIO_BLK_S_OK;
+	range_t range[64];
+
+	if (!(f->flags & HAS_CLEARING))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (nr == 0 || nr > 64 || req->out_len % sizeof(range_t))
+		return VIRTIO_BLK_S_IOERR;
+	memcpy(range, f->shadow + req->r + sizeof(req->hdr), req->out_len);
+	for (uint32_t i = 0; i < nr; i++) {
+		if (range[i].flags > zero)
+			return VIRTIO_BLK_S_UNSUPP;
+		if (range[i].sector > SECTORS ||
+		    range[i].sector + range[i].num_sectors > SECTORS)
+			status = VIRTIO_BLK_S_IOERR;
+	}
+	for (uint32_t i = 0; i < nr && status == VIRTIO_BLK_S_OK; i++)
+		clear(f, &range[i], zero);
+	return status;
+}
+
 /* What the specification says REQ gives, done to the model and the shadow. */
 static uint8_t expect(struct fuzz *f, const struct request *req)
 {
@@ -228,6 +281,9 @@ static uint8_t expect(struct fuzz *f, const struct request *req)
 			return VIRTIO_BLK_S_IOERR;
 		disk_id(f->disk, (char *)w);
 		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return expect_clearing(f, req);
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
@@ -242,16 +298,36 @@ static uint32_t take_len(struct fuzz *f)
 			  : (len % 10) * SECTOR_SIZE;
 }
 
+static const uint64_t edge[] = { UINT64_MAX, 1ull << 55, 1ull << 63,
+				 UINT64_MAX / 512 + 1, UINT32_MAX };
+
+/* The segments of a request that clears; also none, too many, and half ones. */
+static void take_ranges(struct fuzz *f, struct request *req)
+{
+	uint8_t kind = take(f);
+	uint32_t nr = kind < 0xf0 ? kind % 4 + 1 : (kind & 1) * 65;
+	range_t range[65] = { 0 };
+
+	for (uint32_t i = 0; i < MIN(nr, 4u); i++) {
+		uint8_t where = take(f), len = take(f), flags = take(f);
+
+		range[i].sector = where < 0xf0 ? where % 22 : edge[where % 5];
+		range[i].num_sectors = len < 0xf0 ? len % 22 : 0xffffff00 | len;
+		if (flags >= 0x80)
+			range[i].flags = flags < 0xe0 ? 1 : 1u << (flags & 31);
+	}
+	req->out_len = nr * (uint32_t)sizeof(range_t) + (kind == 0xef);
+	memcpy(f->ram + req->r + sizeof(req->hdr), range, req->out_len);
+}
+
 static void take_request(struct fuzz *f, struct request *req)
 {
 	static const uint32_t type[] = { 0, 1, 4, 8, 0, 1, 11, 13 };
-	static const uint64_t edge[] = { UINT64_MAX, 1ull << 55, 1ull << 63,
-					 UINT64_MAX / 512 + 1, UINT32_MAX };
 	uint8_t kind = take(f), where = take(f);
 
 	*req = (struct request){ .hdr_len = sizeof(req->hdr) };
 	req->hdr.type = kind < 0xf0 ? type[kind % 8] : take(f) * 0x01000101u;
-	req->hdr.sector = where < 0xf0 ? where % 12 : edge[where % 5];
+	req->hdr.sector = where < 0xf0 ? where % 24 : edge[where % 5];
 	req->out_len = take_len(f);
 	req->room = take_len(f) + 1;
 	if (req->hdr.type == VIRTIO_BLK_T_GET_ID && where & 1)
@@ -291,6 +367,10 @@ static bool run_request(struct fuzz *f)
 	take_request(f, &req);
 	for (uint32_t i = 0; i < req.out_len; i++)
 		f->ram[req.r + sizeof(req.hdr) + i] = (uint8_t)(i + f->len);
+	if ((req.hdr.type == VIRTIO_BLK_T_DISCARD ||
+	     req.hdr.type == VIRTIO_BLK_T_WRITE_ZEROES) &&
+	    req.hdr_len == sizeof(req.hdr))
+		take_ranges(f, &req);
 	memcpy(f->ram + req.r, &req.hdr, sizeof(req.hdr));
 	if (!publish(f, &req))
 		return true;

@@ -36,8 +36,10 @@
 #define CONSOLE(bit) (1ull << VIRTIO_CONSOLE_F_##bit)
 #define BALLOON(bit) (1ull << VIRTIO_BALLOON_F_##bit)
 
-#define DISK_FEATURES	 (BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH))
+#define DISK_FEATURES                                                          \
+	(BLK(SEG_MAX) | BLK(BLK_SIZE) | BLK(FLUSH) | BLK(CONFIG_WCE))
 #define BLK_FEATURES	 (FD_FEATURES | DISK_FEATURES)
+#define BLK_CLEARING	 (BLK(DISCARD) | BLK(WRITE_ZEROES))
 #define CONSOLE_FEATURES (FD_FEATURES | CONSOLE(SIZE) | CONSOLE(EMERG_WRITE))
 #define BALLOON_FEATURES                                                       \
 	(FD_FEATURES | BALLOON(STATS_VQ) | BALLOON(DEFLATE_ON_OOM) |           \
@@ -59,7 +61,7 @@ static const struct {
 	unsigned int queues;
 	unsigned int work; /* the queue that serve() uses */
 } expected[NR_SUBJECTS] = {
-	[DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES, 1, 0 },
+	[DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES | BLK_CLEARING, 1, 0 },
 	[READ_ONLY_DISK] = { VIRTIO_ID_BLOCK, BLK_FEATURES | BLK(RO), 1, 0 },
 	[TERMINAL] = { VIRTIO_ID_CONSOLE, CONSOLE_FEATURES, 2, 1 },
 	[ENTROPY] = { VIRTIO_ID_RNG, FD_FEATURES, 1, 0 },

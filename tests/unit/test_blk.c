@@ -234,10 +234,11 @@ static void read_and_write(void)
 START_TEST(features_offered)
 {
 	const uint64_t always = FD_FEATURES | F(SEG_MAX) | F(BLK_SIZE) |
-				F(FLUSH);
+				F(FLUSH) | F(CONFIG_WCE);
 
 	ck_assert_uint_eq(fd_reg(&fd, VIRTIO_MMIO_DEVICE_ID), VIRTIO_ID_BLOCK);
-	ck_assert_uint_eq(fd_device_features(&fd), always);
+	ck_assert_uint_eq(fd_device_features(&fd),
+			  always | F(DISCARD) | F(WRITE_ZEROES));
 	tear_down();
 	set_up_disk(true);
 	ck_assert_uint_eq(fd_device_features(&fd), always | F(RO));
@@ -249,7 +250,14 @@ START_TEST(config_space)
 {
 	struct virtio_blk_config want = { .capacity = SECTORS,
 					  .seg_max = 254,
-					  .blk_size = SECTOR_SIZE };
+					  .blk_size = SECTOR_SIZE,
+					  .wce = 1,
+					  .max_discard_sectors = 1 << 21,
+					  .max_discard_seg = 64,
+					  .discard_sector_alignment = 8,
+					  .max_write_zeroes_sectors = 1 << 21,
+					  .max_write_zeroes_seg = 64,
+					  .write_zeroes_may_unmap = 1 };
 	uint8_t got[256], all[256] = { 0 };
 
 	memcpy(all, &want, sizeof(want));

@@ -138,6 +138,16 @@ static const struct {
 	{ "-k K -d ,ro", "-d" },
 	{ "-k K -d f,rw", "-d f,rw" },
 	{ "-k K -d f,ro,bogus", "-d f,bogus" },
+	{ "-k K -d f,cache", "-d f,cache" },
+	{ "-k K -d f,cache=", "-d f,cache=" },
+	{ "-k K -d f,cache=none", "-d f,cache=none" },
+	{ "-k K -d f,cache=writebacks", "-d f,cache=writebacks" },
+	{ "-k K -d f,serial", "-d f,serial" },
+	{ "-k K -d f,serial=", "-d f,serial=" },
+	{ "-k K -d f,serial=012345678901234567890", "-d f,serial=" },
+	{ "-k K -d f,serial=a\tb", "-d f,serial=" },
+	{ "-k K -d f,serial=a\x7f", "-d f,serial=" },
+	{ "-k K -d f,serial=\xc3\xa4", "-d f,serial=" },
 };
 
 START_TEST(refusals)
@@ -146,6 +156,22 @@ START_TEST(refusals)
 	ck_assert_msg(strstr(text, refused[_i].named), "%s: %s",
 		      refused[_i].line, text);
 	ck_assert_ptr_null(strchr(text, '\n'));
+}
+END_TEST
+
+START_TEST(disk_options)
+{
+	ck_assert_int_eq(parse("-k K -d a -d b,cache=writethrough,serial=A-1 "
+			       "-d c,cache=writethrough,cache=writeback,"
+			       "serial=01234567890123456789"),
+			 CONFIG_OK);
+	ck_assert(!config.disk[0].writethrough);
+	ck_assert_ptr_null(config.disk[0].serial);
+	ck_assert_str_eq(config.disk[1].path, "b");
+	ck_assert(config.disk[1].writethrough);
+	ck_assert_str_eq(config.disk[1].serial, "A-1");
+	ck_assert(!config.disk[2].writethrough);
+	ck_assert_str_eq(config.disk[2].serial, "01234567890123456789");
 }
 END_TEST
 
@@ -237,6 +263,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, everything);
 	tcase_add_loop_test(tc, refusals, 0, ARRAY_SIZE(refused));
+	tcase_add_test(tc, disk_options);
 	tcase_add_test(tc, too_many_disks);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));
 	tcase_add_loop_test(tc, whole_cmdline, 0, ARRAY_SIZE(cmdlines));

@@ -487,6 +487,82 @@ START_TEST(id_is_stable_and_tells_files_apart)
 }
 END_TEST
 
+/* B11, virtio 1.2 §5.2.6: up to 20 bytes, padded with NUL */
+START_TEST(id_of_the_operator)
+{
+	static const struct {
+		const char *text;
+		char id[DISK_ID_BYTES + 1];
+	} row[] = {
+		{ "S", "S" },
+		{ "01234567890123456789", "01234567890123456789" },
+		{ "012345678901234567890123", "01234567890123456789" },
+		{ "ab-cd", "ab-cd" },
+	};
+	struct disk *disk = open_disk(false, false);
+
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		char id[DISK_ID_BYTES + 1];
+
+		memset(id, 'x', sizeof(id));
+		disk_set_id(disk, row[i].text);
+		disk_id(disk, id);
+		ck_assert_mem_eq(id, row[i].id, DISK_ID_BYTES);
+		ck_assert_int_eq(id[DISK_ID_BYTES], 'x');
+	}
+	disk_close(disk);
+}
+END_TEST
+
+/* A write that reaches beyond what the file has left writes nothing, and does
+ * not make it longer; with O_DIRECT in any alignment too.
+ */
+START_TEST(shrunk_file_is_not_extended)
+{
+	static const off_t left[] = { 0, 511, 512, 4096, BYTES - 1 };
+
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(left); i++) {
+		off_t end = left[i / 2];
+		struct iovec all = { mem, BYTES }, one = { mem + 1, 512 };
+		struct disk *disk;
+		struct stat st;
+
+		write_image(BYTES);
+		disk = open_disk(false, i % 2);
+		ck_assert_int_eq(truncate(path, end), 0);
+		ck_assert_int_eq(disk_write(disk, &all, 1, 0), -ENXIO);
+		ck_assert_int_eq(disk_write(disk, &one, 1, BYTES - 512),
+				 -ENXIO);
+		ck_assert_int_eq(disk_zero(disk, 0, BYTES, i % 3 > 0), -ENXIO);
+		ck_assert_int_gt(disk_discard(disk, 0, BYTES), 0);
+		ck_assert_int_eq(host.calls, 0);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_int_eq(st.st_size, end);
+		disk_close(disk);
+	}
+}
+END_TEST
+
+/* The size is looked at when that is asked for, and not else. */
+START_TEST(resize)
+{
+	struct disk *disk = open_disk(false, false);
+
+	ck_assert(!disk_resize(disk));
+	ck_assert_int_eq(truncate(path, BYTES + 511), 0);
+	ck_assert(!disk_resize(disk));
+	ck_assert_int_eq(truncate(path, BYTES + 1536), 0);
+	ck_assert_uint_eq(disk_sectors(disk), SECTORS);
+	ck_assert(disk_resize(disk));
+	ck_assert_uint_eq(disk_sectors(disk), SECTORS + 3);
+	ck_assert(!disk_resize(disk));
+	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert(disk_resize(disk));
+	ck_assert_uint_eq(disk_sectors(disk), 0);
+	disk_close(disk);
+}
+END_TEST
+
 /* RLIMIT_FSIZE: EFBIG, and with SIGXFSZ ignored nothing else. */
 START_TEST(file_size_limit_is_an_error)
 {
@@ -495,7 +571,8 @@ START_TEST(file_size_limit_is_an_error)
 	struct disk *disk = open_disk(false, false);
 
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
-	ck_assert_int_eq(truncate(path, 0), 0); /* sparse since it was opened */
+	ck_assert_int_eq(truncate(path, 0), 0); /* sparse */
+	ck_assert_int_eq(truncate(path, BYTES), 0);
 	small = old;
 	small.rlim_cur = 1024;
 	signal(SIGXFSZ, SIG_IGN);
@@ -553,6 +630,9 @@ static Suite *suite(void)
 	tcase_add_test(tc, direct_does_not_take_a_short_read_for_the_end);
 	tcase_add_test(tc, direct_with_blocks_larger_than_sectors);
 	tcase_add_test(tc, id_is_stable_and_tells_files_apart);
+	tcase_add_test(tc, id_of_the_operator);
+	tcase_add_test(tc, shrunk_file_is_not_extended);
+	tcase_add_test(tc, resize);
 	tcase_add_test(tc, file_size_limit_is_an_error);
 	suite_add_tcase(s, tc);
 	return s;
