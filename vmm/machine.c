@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <linux/virtio_mmio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/tap.h"
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
@@ -122,7 +124,95 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 	return add_device(m, vdev);
 }
 
-/* Console first, entropy second, then the disks in the operator's order. */
+static const char *net_remedy(int err)
+{
+	switch (err) {
+	case -ENODEV:
+		return "no such interface; make it with: ip tuntap add dev "
+		       "NAME mode tap user USER vnet_hdr";
+	case -ENOENT:
+	case -ENXIO:
+		return "no /dev/net/tun; load the host's module tun";
+	case -EPERM:
+		return "not ours to use; make it with `user` and the name of "
+		       "who runs mote";
+	case -EBUSY:
+		return "another process uses it; make one for each machine";
+	case -EINVAL:
+		return "not a tap interface with one queue";
+	case -EBADF:
+		return "not an open descriptor";
+	case -ENOTTY:
+		return "not a tap descriptor";
+	case -EPROTO:
+		return "not opened with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR";
+	default:
+		return log_errno(err);
+	}
+}
+
+/* The operator's address, or a random one that is locally administered. */
+static int choose_mac(const struct net_config *config, uint8_t mac[6])
+{
+	memcpy(mac, config->mac, sizeof(config->mac));
+	if (config->has_mac)
+		return 0;
+	if (getrandom(mac, 6, 0) != 6)
+		return -EIO;
+	mac[0] = (uint8_t)((mac[0] & ~1) | 2);
+	return 0;
+}
+
+static int open_net(const struct net_config *config,
+		    struct net_backend **backend)
+{
+	int ret;
+
+	if (config->tap) {
+		ret = tap_open(config->tap, backend);
+		if (ret < 0)
+			log_error("--net tap=%s: %s", config->tap,
+				  net_remedy(ret));
+		return ret;
+	}
+	ret = tap_adopt(config->fd, backend);
+	if (ret < 0)
+		log_error("--net fd=%d: %s", config->fd, net_remedy(ret));
+	return ret;
+}
+
+static int add_net(struct machine *m, const struct net_config *config)
+{
+	struct virtio_net_params params = { .mtu = config->mtu };
+	struct net_backend *backend;
+	struct virtio_device *vdev;
+	struct virtio_env env;
+	int ret;
+
+	if (m->nr_devices == LAYOUT_MAX_DEVICES) {
+		log_error("--net: a machine has at most %d devices; leave out "
+			  "a disk",
+			  LAYOUT_MAX_DEVICES);
+		return -ENOSPC;
+	}
+	ret = open_net(config, &backend);
+	if (ret < 0)
+		return ret;
+	env = next_env(m);
+	ret = choose_mac(config, params.mac);
+	if (ret == 0)
+		ret = virtio_net_create(&env, &params, backend, &vdev);
+	if (ret < 0) {
+		log_error("--net: %s", log_errno(ret));
+		backend->close(backend);
+		return ret;
+	}
+	return add_device(m, vdev);
+}
+
+/* Console first, entropy second, then the disks and the network
+ * interfaces, each in the operator's order.
+ */
 static int add_devices(struct machine *m, struct port *console)
 {
 	struct virtio_env env = next_env(m);
@@ -143,6 +233,11 @@ static int add_devices(struct machine *m, struct port *console)
 		ret = add_disk(m, &m->config->disk[i]);
 		if (ret < 0)
 			return ret; /* the disk's message stands */
+	}
+	for (unsigned int i = 0; i < m->config->nr_nets; i++) {
+		ret = add_net(m, &m->config->net[i]);
+		if (ret < 0)
+			return ret; /* likewise */
 	}
 	return 0;
 
