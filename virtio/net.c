@@ -83,8 +83,13 @@ static void net_watch(struct virtio_net *net)
 	if (net->source.fd < 0)
 		return;
 	if (net_running(net)) {
-		events |= net->starved ? 0 : EPOLLIN;
-		events |= net->tx.held ? EPOLLOUT : 0;
+		const struct virtqueue *vq = net->vdev.vq;
+
+		/* The driver may have taken QueueReady back. */
+		if (vq[RECEIVEQ].live && !net->starved)
+			events |= EPOLLIN;
+		if (vq[TRANSMITQ].live && net->tx.held)
+			events |= EPOLLOUT;
 	}
 	loop_modify(net->vdev.env.loop, &net->source, events);
 }

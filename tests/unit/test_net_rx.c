@@ -401,6 +401,31 @@ START_TEST(resets)
 }
 END_TEST
 
+/* V31, virtio 1.2 §4.2.2.1: a queue whose QueueReady the driver takes back is
+ * not looked at, and neither is what waits for it
+ */
+START_TEST(queue_taken_back)
+{
+	for (uint32_t q = 0; q < 2; q++) {
+		wire.send_error = -EAGAIN;
+		start(NET_ALL);
+		post_rx(2000);
+		fd_kick(&fd, RX);
+		post_rx(2000);
+		fd_post(&fd, TX, &(struct fd_seg){ fd.rings[TX], 100 }, 1, 0,
+			FD_DIRECT);
+		fd_kick(&fd, TX);
+		fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_SEL, q);
+		fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_READY, 0);
+		wire.send_error = 0;
+		wire_put(&plain, 60);
+		fd_run_loop(&fd);
+		ck_assert_uint_eq(busy_turns(), 0);
+		ck_assert_int_eq(fd_used(&fd, RX, NULL, NULL), q != RX);
+	}
+}
+END_TEST
+
 /* V32: a frame that the back end lost is one frame */
 START_TEST(back_end_errors)
 {
@@ -441,6 +466,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, mtu);
 	tcase_add_test(tc, turns);
 	tcase_add_test(tc, resets);
+	tcase_add_test(tc, queue_taken_back);
 	tcase_add_test(tc, back_end_errors);
 	suite_add_tcase(s, tc);
 	return s;
