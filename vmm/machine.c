@@ -129,7 +129,7 @@ static const char *net_remedy(int err)
 	switch (err) {
 	case -ENODEV:
 		return "no such interface; make it with: ip tuntap add dev "
-		       "NAME mode tap user USER vnet_hdr";
+		       "NAME mode tap user USER";
 	case -ENOENT:
 	case -ENXIO:
 		return "no /dev/net/tun; load the host's module tun";
