@@ -159,10 +159,7 @@ int net_tx_run(struct net_tx *tx, struct virtqueue *vq)
 		tx->held = sent == NET_BLOCKED;
 		if (tx->held)
 			return NET_BLOCKED;
-		if (sent == NET_GONE) {
-			tx->backend = NULL;
-			gone = true;
-		}
+		gone |= sent == NET_GONE;
 		/* virtio 1.2 §2.7.8.2: nothing was written to the chain */
 		ret = virtq_push(vq, &tx->chain, 0);
 		if (ret < 0)

@@ -29,6 +29,7 @@ struct fake_wire {
 	unsigned int set_offloads, receives, sends, closes;
 	int send_error, receive_error; /* -errno to give instead, or 0 */
 	struct iovec first;	       /* of the last frame sent */
+	int pieces;		       /* of the place for the last received */
 };
 
 static inline ssize_t wire_receive(struct net_backend *backend,
@@ -42,7 +43,10 @@ static inline ssize_t wire_receive(struct net_backend *backend,
 	if (wire->receive_error)
 		return wire->receive_error;
 	ret = readv(backend->fd, iov, nr);
-	return ret < 0 ? -errno : ret;
+	if (ret < 0)
+		return -errno;
+	wire->pieces = nr;
+	return ret;
 }
 
 static inline ssize_t wire_send(struct net_backend *backend,

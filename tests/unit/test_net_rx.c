@@ -78,7 +78,18 @@ START_TEST(merged)
 				MIN(size, total - i * size));
 		no_used();
 		fd.alloc = memory;
+		/* Header, buffers in two pieces each, spill. */
+		if (n > 2)
+			ck_assert_int_eq(wire.pieces >= 2 * (int)n, round > 0);
 	}
+	/* No frame is longer, whatever there is room for. */
+	for (uint32_t i = 0; i < n; i++)
+		post_rx(size);
+	fd_kick(&fd, RX);
+	wire_put(&plain, NET_MAX_FRAME + 1);
+	fd_run_loop(&fd);
+	no_used();
+	ck_assert_uint_eq(counter_get(&stats()->rx_bad_size), 1);
 	ck_assert(!needs_reset());
 	ck_assert_uint_eq(counter_get(&stats()->rx_packets), 2);
 }
@@ -136,9 +147,9 @@ START_TEST(ring_too_small)
 	ck_assert_ptr_null(fd.loop.timers);
 	wire_put(&plain, 256 * 16 - HDR);
 	fd_run_loop(&fd);
-	ck_assert_uint_eq(fd_used_ring(&fd, RX)->idx, 256);
+	for (int i = 0; i < 256; i++)
+		ck_assert(fd_used(&fd, RX, NULL, NULL));
 
-	start(NET_ALL);
 	gpa = post_rx(100);
 	fd_kick(&fd, RX);
 	wire_put(&plain, 500);
@@ -168,6 +179,8 @@ START_TEST(not_merged)
 
 	start(0);
 	gpa = post_rx(1526);
+	for (int i = 0; i < 60; i++)
+		post_rx(1526);
 	fd_kick(&fd, RX);
 	wire_put(&plain, 1515);
 	wire_put(&plain, NET_MAX_FRAME);
@@ -412,8 +425,7 @@ START_TEST(queue_taken_back)
 		post_rx(2000);
 		fd_kick(&fd, RX);
 		post_rx(2000);
-		fd_post(&fd, TX, &(struct fd_seg){ fd.rings[TX], 100 }, 1, 0,
-			FD_DIRECT);
+		post_tx(&plain, 60, 4096);
 		fd_kick(&fd, TX);
 		fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_SEL, q);
 		fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_READY, 0);
@@ -423,6 +435,77 @@ START_TEST(queue_taken_back)
 		ck_assert_uint_eq(busy_turns(), 0);
 		ck_assert_int_eq(fd_used(&fd, RX, NULL, NULL), q != RX);
 	}
+}
+END_TEST
+
+/* V19: a frame that waits is not the next driver's, and neither are buffers */
+START_TEST(reset_while_waiting)
+{
+	uint64_t gpa;
+
+	for (int i = 0; i < 20; i++) {
+		start(NET_ALL);
+		post_rx(300);
+		fd_kick(&fd, RX);
+		wire_put(&plain, 1000);
+		fd_run_loop(&fd);
+		no_used();
+		start(NET_ALL);
+		gpa = post_rx(2000);
+		fd_kick(&fd, RX);
+		wire_put(&plain, 60);
+		fd_run_loop(&fd);
+		expect(plain, 1);
+		used_rx(gpa, want, HDR + 60);
+		no_used();
+	}
+}
+END_TEST
+
+/* Watches a used index as another CPU of the guest would. */
+struct watcher {
+	pthread_t thread;
+	const struct vring_used *ring;
+	_Atomic bool stop;
+	unsigned int step, partial;
+};
+
+static void *watch_used(void *arg)
+{
+	struct watcher *w = arg;
+
+	while (!w->stop) {
+		uint16_t idx = __atomic_load_n(&w->ring->idx, __ATOMIC_ACQUIRE);
+
+		w->partial += idx % w->step != 0;
+	}
+	return NULL;
+}
+
+/* N6, virtio 1.2 §5.1.6.4.1: no CPU sees some of a frame's buffers used */
+START_TEST(visible_together)
+{
+	struct watcher w = { .step = 128 };
+	uint64_t memory;
+
+	start(NET_ALL);
+	w.ring = fd_used_ring(&fd, RX);
+	ck_assert_int_eq(pthread_create(&w.thread, NULL, watch_used, &w), 0);
+	memory = fd.alloc;
+	for (int round = 0; round < 300; round++) {
+		for (unsigned int i = 0; i < w.step; i++) {
+			fd.alloc = memory + i * 512;
+			post_rx(256);
+		}
+		fd_kick(&fd, RX);
+		wire_put(&plain, w.step * 256 - HDR);
+		fd_run_loop(&fd);
+		for (unsigned int i = 0; i < w.step; i++)
+			ck_assert(fd_used(&fd, RX, NULL, NULL));
+	}
+	w.stop = true;
+	pthread_join(w.thread, NULL);
+	ck_assert_uint_eq(w.partial, 0);
 }
 END_TEST
 
@@ -466,6 +549,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, mtu);
 	tcase_add_test(tc, turns);
 	tcase_add_test(tc, resets);
+	tcase_add_test(tc, reset_while_waiting);
+	tcase_add_test(tc, visible_together);
 	tcase_add_test(tc, queue_taken_back);
 	tcase_add_test(tc, back_end_errors);
 	suite_add_tcase(s, tc);
