@@ -3,9 +3,9 @@
  * net.c - virtio network device (virtio 1.2 §5.1)
  *
  * Theory of operation.  One pair of queues; net_rx.c and net_tx.c move frames,
- * this file says when.  The back end's descriptor is one source of the loop.  It
- * is waited for only while it can get us further: readable while the driver has
- * receive buffers, writable while a frame is held back.  So a guest without
+ * this file says when.  The back end's descriptor is one source of the loop.
+ * It is waited for only while it can get us further: readable while the driver
+ * has receive buffers, writable while a frame is held back.  So a guest without
  * buffers and a host that does not read cost no time.
  *
  * A new driver's features reach the back end with its first doorbell, on the

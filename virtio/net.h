@@ -55,7 +55,7 @@ struct net_backend {
 /* Written by the loop, read by anyone.  Every frame is in one of them. */
 struct virtio_net_stats {
 	struct counter rx_packets, rx_bytes; /* given to the driver */
-	struct counter rx_bad_size; /* too short, beyond the MTU or the buffer */
+	struct counter rx_bad_size;    /* too short, or beyond MTU or buffer */
 	struct counter rx_not_offered; /* an offload not negotiated */
 	struct counter rx_no_buffers;  /* the driver has none that suffice */
 	struct counter rx_errors;      /* lost by the back end */

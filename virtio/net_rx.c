@@ -5,15 +5,15 @@
  * Theory of operation.  Buffers are popped before a frame is read, as many as
  * the last frame took (with MRG_RXBUF; else one), and the frame is read by one
  * system call: the header to private memory, the frame straight into the
- * buffers, and what does not fit there into `spill`.  So a frame of a usual size
- * is not copied, none is ever cut, and nothing the guest may change is looked
- * at twice.  Buffers that the frame did not need are kept for the next one.
+ * buffers, and what does not fit there into `spill`.  So a frame of a usual
+ * size is not copied, none is ever cut, and nothing the guest may change is
+ * looked at twice.  Buffers that the frame did not need are kept for the next.
  *
- * When something was spilled, more buffers are popped for it.  If the driver has
- * no more, the frame waits, half of it in buffers of which the driver does not
- * know yet, and the back end is not read until there are more.  A driver whose
- * whole ring is too small for the frame would wait for ever: net_rx_give_up(),
- * called after a second, drops it.
+ * When something was spilled, more buffers are popped for it.  If the driver
+ * has no more, the frame waits, half of it in buffers of which the driver does
+ * not know yet, and the back end is not read until there are more.  A driver
+ * whose whole ring is too small for the frame would wait for ever:
+ * net_rx_give_up(), called after a second, drops it.
  *
  * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * net_rx.h - the receive half of a network device (virtio 1.2 §5.1.6.3, §5.1.6.4)
+ * net_rx.h - the receive half of a network device (virtio 1.2 §5.1.6.3, .4)
  */
 #ifndef MOTE_VIRTIO_NET_RX_H
 #define MOTE_VIRTIO_NET_RX_H

@@ -4,8 +4,8 @@
  *
  * With IFF_VNET_HDR the kernel speaks of each frame in the header that virtio
  * has, so that checksums and segmentation are left to whoever is last.
- * TUNSETOFFLOAD says what we take off its hands; what it takes off ours needs no
- * asking.
+ * TUNSETOFFLOAD says what we take off its hands; what it takes off ours needs
+ * no asking.
  */
 #include <errno.h>
 #include <fcntl.h>

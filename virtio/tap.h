@@ -11,9 +11,9 @@
 #define TAP_MAX_NAME 15 /* bytes, IFNAMSIZ without the NUL */
 
 /* Attaches to the tap interface NAME, which exists.  *OWNED is closed with its
- * close().  -errno: -ENOENT or -ENXIO without the tun driver, -ENODEV when there
- * is no such interface, -EINVAL when it is no tap or has several queues, -EBUSY
- * when another process has it, -EPERM when it is not ours to use.
+ * close().  -errno: -ENOENT or -ENXIO without the tun driver, -ENODEV when
+ * there is no such interface, -EINVAL when it is no tap or has several queues,
+ * -EBUSY when another process has it, -EPERM when it is not ours to use.
  */
 int tap_open(const char *name, struct net_backend **owned);
 

@@ -492,7 +492,7 @@ START_TEST(visible_together)
 	w.ring = fd_used_ring(&fd, RX);
 	ck_assert_int_eq(pthread_create(&w.thread, NULL, watch_used, &w), 0);
 	memory = fd.alloc;
-	for (int round = 0; round < 300; round++) {
+	for (int round = 0; round < 1500; round++) {
 		for (unsigned int i = 0; i < w.step; i++) {
 			fd.alloc = memory + i * 512;
 			post_rx(256);
