@@ -282,25 +282,42 @@ void virtq_unpop(struct virtqueue *vq, const struct chain *chain)
 		vq->budget++;
 }
 
-int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len)
+int virtq_stage(struct virtqueue *vq, uint16_t head, uint32_t len)
 {
-	struct vring_used_elem elem = { .id = chain->head, .len = len };
+	struct vring_used_elem elem = { .id = head, .len = len };
 	int ret;
 
-	if (!vq->live || !virtq_in_flight(vq, chain->head))
+	if (!vq->live || !virtq_in_flight(vq, head))
 		return 0;
 	ret = gmem_write(vq->gm, virtq_used_slot(vq, vq->next_used), &elem,
 			 sizeof(elem));
 	if (ret < 0)
 		return ret;
-	virtq_unmark(vq, chain->head);
+	virtq_unmark(vq, head);
 	vq->next_used++;
+	return 0;
+}
+
+int virtq_publish(struct virtqueue *vq)
+{
+	if (!vq->live)
+		return 0;
 	/* virtio 1.2 §2.7.8.2: the entry and the data before idx; pairs with
 	 * the driver's load of it, §2.7.14
 	 */
 	return gmem_store_release_le16(
 		vq->gm, vq->used + offsetof(struct vring_used, idx),
 		vq->next_used);
+}
+
+int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len)
+{
+	int ret;
+
+	if (!vq->live || !virtq_in_flight(vq, chain->head))
+		return 0;
+	ret = virtq_stage(vq, chain->head, len);
+	return ret < 0 ? ret : virtq_publish(vq);
 }
 
 bool virtq_should_notify(struct virtqueue *vq)

@@ -78,6 +78,13 @@ void virtq_unpop(struct virtqueue *vq, const struct chain *chain);
  */
 int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len);
 
+/* virtq_push() for several chains that must become visible together: each is
+ * staged by its head, then all are published.  The caller does nothing else
+ * with the queue in between.
+ */
+int virtq_stage(struct virtqueue *vq, uint16_t head, uint32_t len);
+int virtq_publish(struct virtqueue *vq);
+
 /* Whether the driver wants to hear of what was pushed since the last call
  * (§2.7.7.2).  Call once after a batch.
  */

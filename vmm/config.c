@@ -8,11 +8,13 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/tap.h"
 #include "vmm/config.h"
 
 const char config_help[] =
@@ -39,6 +41,8 @@ const char config_help[] =
 	"                       statistics every SECS seconds (--timing)\n"
 	"      --rng rate=SIZE  give the guest at most SIZE random bytes a "
 	"second\n"
+	"      --net tap=NAME|fd=N[,mac=MAC][,mtu=N]\n"
+	"                       network interface on a tap; up to 4 times\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -303,6 +307,124 @@ static bool set_rng(struct parse *p, char *word)
 	return true;
 }
 
+/* Six pairs of hexadecimal digits; the address of one interface. */
+static bool parse_mac(const char *word, uint8_t mac[6])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned int i = 0; i < 17; i++) {
+		const char *digit = strchr(digits, word[i] | 0x20);
+
+		if (i % 3 == 2) {
+			if (word[i] != ':')
+				return false;
+			continue;
+		}
+		if (!word[i] || !digit || !*digit)
+			return false;
+		mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (digit - digits));
+	}
+	return word[17] == '\0' && !(mac[0] & 1) &&
+	       memcmp(mac, "\0\0\0\0\0\0", 6) != 0;
+}
+
+static bool set_net_tap(struct parse *p, struct net_config *n, const char *word)
+{
+	size_t len = strlen(word);
+
+	n->tap = word;
+	if (len == 0 || len > TAP_MAX_NAME || strpbrk(word, "/%: "))
+		return refuse(p,
+			      "--net tap=%s: an interface's name has 1 to %d "
+			      "characters and no blank, '/', ':' or '%%'",
+			      word, TAP_MAX_NAME);
+	return true;
+}
+
+static bool set_net_fd(struct parse *p, struct net_config *n, const char *word)
+{
+	const char *end;
+	uint64_t fd;
+
+	if (!parse_number(word, &fd, &end) || *end || fd < 3 || fd > INT_MAX)
+		return refuse(p,
+			      "--net fd=%s: give the number, 3 or more, of an "
+			      "open tap descriptor",
+			      word);
+	n->fd = (int)fd;
+	return true;
+}
+
+static bool set_net_option(struct parse *p, struct net_config *n,
+			   const char *flag)
+{
+	const char *end;
+	uint64_t mtu;
+
+	if (strncmp(flag, "mac=", 4) == 0) {
+		n->has_mac = parse_mac(flag + 4, n->mac);
+		return n->has_mac ||
+		       refuse(p,
+			      "--net %s: give the address of one interface, "
+			      "such as 52:54:00:12:34:56",
+			      flag);
+	}
+	if (strncmp(flag, "mtu=", 4) == 0) {
+		if (!parse_number(flag + 4, &mtu, &end) || *end ||
+		    mtu < NET_MIN_MTU || mtu > NET_MAX_MTU)
+			return refuse(p, "--net %s: give an MTU from %u to %u",
+				      flag, NET_MIN_MTU, NET_MAX_MTU);
+		n->mtu = (uint16_t)mtu;
+		return true;
+	}
+	return refuse(p,
+		      "--net %s: after tap=NAME or fd=N come mac= and mtu=, "
+		      "nothing else",
+		      flag);
+}
+
+/* Whether an earlier --net has what may be there once only. */
+static bool check_net(struct parse *p, const struct net_config *n)
+{
+	for (const struct net_config *o = p->config->net; o < n; o++) {
+		if (n->tap && o->tap && strcmp(n->tap, o->tap) == 0)
+			return refuse(p, "--net tap=%s: given twice", n->tap);
+		if (!n->tap && !o->tap && n->fd == o->fd)
+			return refuse(p, "--net fd=%d: given twice", n->fd);
+		if (n->has_mac && o->has_mac && !memcmp(n->mac, o->mac, 6))
+			return refuse(p, "--net: two interfaces have the same "
+					 "mac=; give each its own");
+	}
+	return true;
+}
+
+static bool set_net(struct parse *p, char *word)
+{
+	struct net_config *n = &p->config->net[p->config->nr_nets];
+	char *save = NULL, *flag;
+	bool ok;
+
+	if (p->config->nr_nets == CONFIG_MAX_NETS)
+		return refuse(p, "--net %s: at most %d interfaces", word,
+			      CONFIG_MAX_NETS);
+	*n = (struct net_config){ .fd = -1 };
+	flag = *word == ',' ? NULL : strtok_r(word, ",", &save);
+	if (flag && strncmp(flag, "tap=", 4) == 0)
+		ok = set_net_tap(p, n, flag + 4);
+	else if (flag && strncmp(flag, "fd=", 3) == 0)
+		ok = set_net_fd(p, n, flag + 3);
+	else if (flag && strcmp(flag, "user") == 0)
+		ok = refuse(p, "--net user: is not there yet; give tap=NAME or "
+			       "fd=N");
+	else
+		ok = refuse(p, "--net '%s': give tap=NAME or fd=N first", word);
+	while (ok && (flag = strtok_r(NULL, ",", &save)))
+		ok = set_net_option(p, n, flag);
+	ok = ok && check_net(p, n);
+	p->config->nr_nets += ok;
+	return ok;
+}
+
 static bool set_file(struct parse *p, const char **where, const char *option,
 		     char *word)
 {
@@ -336,6 +458,7 @@ enum long_only {
 	OPT_TIMEOUT = 256,
 	OPT_BALLOON,
 	OPT_RNG,
+	OPT_NET,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -353,6 +476,7 @@ static const struct option long_options[] = {
 	{ "disk", required_argument, NULL, 'd' },
 	{ "balloon", required_argument, NULL, OPT_BALLOON },
 	{ "rng", required_argument, NULL, OPT_RNG },
+	{ "net", required_argument, NULL, OPT_NET },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -383,6 +507,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return set_balloon(p, word);
 	case OPT_RNG:
 		return set_rng(p, word);
+	case OPT_NET:
+		return set_net(p, word);
 	default:
 		return set_timeout(p, word);
 	}

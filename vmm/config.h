@@ -14,6 +14,7 @@
 
 #define CONFIG_MAX_DISKS  14
 #define CONFIG_SERIAL_LEN 20
+#define CONFIG_MAX_NETS	  4
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
@@ -26,6 +27,14 @@ struct disk_config {
 	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
 };
 
+struct net_config {
+	const char *tap; /* interface name, points into argv; NULL: fd */
+	int fd;
+	bool has_mac;
+	uint8_t mac[6];
+	uint16_t mtu; /* 0: not given */
+};
+
 struct vm_config {
 	const char *kernel;  /* never NULL */
 	const char *initrd;  /* or NULL */
@@ -34,6 +43,8 @@ struct vm_config {
 	uint64_t memory; /* bytes, page aligned */
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
+	struct net_config net[CONFIG_MAX_NETS];
+	unsigned int nr_nets;
 	uint64_t timeout_ns;	   /* 0: none */
 	uint64_t rng_rate;	   /* bytes a second; 0: no limit */
 	bool balloon_given;	   /* even if it asks for 0 */

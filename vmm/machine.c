@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <linux/virtio_mmio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/tap.h"
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
@@ -168,15 +170,113 @@ static int add_balloon(struct machine *m)
 	return ret;
 }
 
-/* Console first, entropy second, then the disks in the operator's order; then
- * the balloon.
+static const char *net_remedy(int err)
+{
+	switch (err) {
+	case -ENODEV:
+		return "no such interface; make it with: ip tuntap add dev "
+		       "NAME mode tap user USER";
+	case -ENOENT:
+	case -ENXIO:
+		return "no /dev/net/tun; load the host's module tun";
+	case -EPERM:
+		return "not ours to use; make it with `user` and the name of "
+		       "who runs mote";
+	case -EBUSY:
+		return "another process uses it; make one for each machine";
+	case -EINVAL:
+		return "not a tap interface with one queue";
+	case -EBADF:
+		return "not an open descriptor";
+	case -ENOTTY:
+		return "not a tap descriptor";
+	case -EPROTO:
+		return "not opened with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR";
+	default:
+		return log_errno(err);
+	}
+}
+
+/* The operator's address, or a random one that is locally administered. */
+static int choose_mac(const struct net_config *config, uint8_t mac[6])
+{
+	memcpy(mac, config->mac, sizeof(config->mac));
+	if (config->has_mac)
+		return 0;
+	if (getrandom(mac, 6, 0) != 6)
+		return -EIO;
+	mac[0] = (uint8_t)((mac[0] & ~1) | 2);
+	return 0;
+}
+
+static int open_net(const struct net_config *config,
+		    struct net_backend **backend)
+{
+	int ret;
+
+	if (config->tap) {
+		ret = tap_open(config->tap, backend);
+		if (ret < 0)
+			log_error("--net tap=%s: %s", config->tap,
+				  net_remedy(ret));
+		return ret;
+	}
+	ret = tap_adopt(config->fd, backend);
+	if (ret < 0)
+		log_error("--net fd=%d: %s", config->fd, net_remedy(ret));
+	return ret;
+}
+
+static int add_net(struct machine *m, const struct net_config *config)
+{
+	struct virtio_net_params params = { .mtu = config->mtu };
+	struct net_backend *backend;
+	struct virtio_device *vdev;
+	struct virtio_env env;
+	int ret;
+
+	ret = open_net(config, &backend);
+	if (ret < 0)
+		return ret;
+	env = next_env(m);
+	ret = choose_mac(config, params.mac);
+	if (ret == 0)
+		ret = virtio_net_create(&env, &params, backend, &vdev);
+	if (ret < 0) {
+		log_error("--net: %s", log_errno(ret));
+		backend->close(backend);
+		return ret;
+	}
+	return add_device(m, vdev);
+}
+
+/* Console, entropy source and balloon are always there; the interrupt lines of
+ * the rest are the operator's to divide.
+ */
+static int check_room(const struct vm_config *config)
+{
+	unsigned int wanted = config->nr_disks + config->nr_nets;
+
+	if (wanted <= LAYOUT_MAX_DEVICES - 3)
+		return 0;
+	log_error("-d, --net: a machine has room for %d of these devices, not "
+		  "for %u; leave one out",
+		  LAYOUT_MAX_DEVICES - 3, wanted);
+	return -ENOSPC;
+}
+
+/* Console first, entropy second, then the disks and the network interfaces, each
+ * in the operator's order; then the balloon.
  */
 static int add_devices(struct machine *m, struct port *console)
 {
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
-	int ret = virtio_console_create(&env, console, &vdev);
+	int ret = check_room(m->config);
 
+	if (ret < 0)
+		return ret;
+	ret = virtio_console_create(&env, console, &vdev);
 	if (ret == 0)
 		ret = add_device(m, vdev);
 	if (ret < 0)
@@ -188,6 +288,11 @@ static int add_devices(struct machine *m, struct port *console)
 		ret = add_disk(m, &m->config->disk[i]);
 		if (ret < 0)
 			return ret; /* the disk's message stands */
+	}
+	for (unsigned int i = 0; i < m->config->nr_nets; i++) {
+		ret = add_net(m, &m->config->net[i]);
+		if (ret < 0)
+			return ret; /* likewise */
 	}
 	ret = add_balloon(m);
 	if (ret < 0)

@@ -7,8 +7,11 @@
 
 #include <jansson.h>
 
+#include <linux/virtio_ids.h>
+
 #include "base/log.h"
 #include "virtio/balloon.h"
+#include "virtio/net.h"
 #include "vmm/kvm.h"
 #include "vmm/timing.h"
 
@@ -102,6 +105,37 @@ static void add_balloon(json_t *device, struct virtio_device *vdev)
 	json_object_set_new(device, "guest", guest_json(&state));
 }
 
+static json_t *net_json(const struct virtio_device *vdev)
+{
+	const struct virtio_net_stats *st = virtio_net_stats(vdev);
+	const struct {
+		const char *key;
+		const struct counter *counter;
+	} counters[] = {
+		{ "rx_packets", &st->rx_packets },
+		{ "rx_bytes", &st->rx_bytes },
+		{ "rx_bad_size", &st->rx_bad_size },
+		{ "rx_not_offered", &st->rx_not_offered },
+		{ "rx_no_buffers", &st->rx_no_buffers },
+		{ "rx_errors", &st->rx_errors },
+		{ "tx_packets", &st->tx_packets },
+		{ "tx_bytes", &st->tx_bytes },
+		{ "tx_bad_size", &st->tx_bad_size },
+		{ "tx_bad_header", &st->tx_bad_header },
+		{ "tx_spoofed", &st->tx_spoofed },
+		{ "tx_errors", &st->tx_errors },
+		{ "tx_no_link", &st->tx_no_link },
+		{ "tx_waits", &st->tx_waits },
+	};
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		json_object_set_new(json, counters[i].key,
+				    json_integer((json_int_t)counter_get(
+					    counters[i].counter)));
+	return json;
+}
+
 static json_t *device_json(struct virtio_device *vdev)
 {
 	json_t *device = json_pack(
@@ -113,6 +147,8 @@ static json_t *device_json(struct virtio_device *vdev)
 
 	if (virtio_balloon_is(vdev))
 		add_balloon(device, vdev);
+	if (vdev->ops->device_id == VIRTIO_ID_NET)
+		json_object_set_new(device, "frames", net_json(vdev));
 	return device;
 }
 

@@ -24,10 +24,12 @@
 #include "base/util.h"
 #include "tests/unit/echo_device.h"
 #include "tests/unit/fake_driver.h"
+#include "tests/unit/fake_wire.h"
 #include "tests/unit/unit.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 
 #define SECTORS 0x10203u
@@ -45,6 +47,10 @@
 	(FD_FEATURES | BALLOON(STATS_VQ) | BALLOON(DEFLATE_ON_OOM) |           \
 	 BALLOON(REPORTING))
 
+#define NET_FEATURES                                                           \
+	(FD_FEATURES | NET_RX_OFFLOADS | NET_TX_OFFLOADS | NET(MRG_RXBUF) |    \
+	 NET(MAC) | NET(STATUS) | NET(MTU))
+
 /* The devices; each test is run with each of them as number `_i`. */
 enum subject {
 	DISK,
@@ -52,6 +58,7 @@ enum subject {
 	TERMINAL,
 	ENTROPY,
 	BALLOONIST,
+	NETWORK,
 	NR_SUBJECTS
 };
 
@@ -66,9 +73,11 @@ static const struct {
 	[TERMINAL] = { VIRTIO_ID_CONSOLE, CONSOLE_FEATURES, 2, 1 },
 	[ENTROPY] = { VIRTIO_ID_RNG, FD_FEATURES, 1, 0 },
 	[BALLOONIST] = { VIRTIO_ID_BALLOON, BALLOON_FEATURES, 5, 1 },
+	[NETWORK] = { VIRTIO_ID_NET, NET_FEATURES, 2, 1 },
 };
 
 static struct fake_driver fd;
+static struct fake_wire wire = { .host = -1 };
 
 /* The terminal takes `room` more bytes. */
 static struct {
@@ -107,6 +116,17 @@ static inline struct virtio_device *create_disk(bool read_only)
 	return vdev;
 }
 
+static inline struct virtio_device *create_net(void)
+{
+	const struct virtio_net_params params = { { 2, 3, 4, 5, 6, 7 }, 1400 };
+	struct virtio_device *vdev;
+
+	wire_init(&wire);
+	ck_assert_int_eq(
+		virtio_net_create(&fd.env, &params, &wire.backend, &vdev), 0);
+	return vdev;
+}
+
 static inline void set_up(enum subject subject)
 {
 	struct virtio_device *vdev = NULL;
@@ -128,6 +148,9 @@ static inline void set_up(enum subject subject)
 		ck_assert_int_eq(virtio_balloon_create(&fd.env, &vdev), 0);
 		ck_assert_int_eq(virtio_balloon_set_target(vdev, MIB(1)), 0);
 		break;
+	case NETWORK:
+		vdev = create_net();
+		break;
 	default:
 		vdev = create_disk(subject == READ_ONLY_DISK);
 	}
@@ -137,6 +160,7 @@ static inline void set_up(enum subject subject)
 static inline void tear_down(void)
 {
 	fd_fini(&fd);
+	wire_fini(&wire);
 }
 
 static inline void start(enum subject subject)
@@ -165,7 +189,8 @@ static inline void serve(enum subject subject)
 				 { fd_alloc(&fd, 513), 513 } };
 	uint32_t len;
 
-	if (subject == TERMINAL || subject == BALLOONIST)
+	/* (To the network, a frame that is too short.) */
+	if (subject == TERMINAL || subject == BALLOONIST || subject == NETWORK)
 		fd_post(&fd, q, seg, 1, 0, FD_DIRECT);
 	else if (subject == ENTROPY)
 		fd_post(&fd, q, seg, 0, 1, FD_DIRECT);
@@ -176,6 +201,7 @@ static inline void serve(enum subject subject)
 	ck_assert(fd_used(&fd, q, NULL, &len));
 	ck_assert_uint_eq(len, subject == TERMINAL     ? 0
 			       : subject == BALLOONIST ? 0
+			       : subject == NETWORK    ? 0
 			       : subject == ENTROPY    ? 16
 						       : 513);
 	fd.alloc = memory;

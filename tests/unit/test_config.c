@@ -80,6 +80,31 @@ START_TEST(everything)
 }
 END_TEST
 
+START_TEST(nets)
+{
+	const struct net_config *n = config.net;
+
+	ck_assert_int_eq(parse("-k K"), CONFIG_OK);
+	ck_assert_uint_eq(config.nr_nets, 0);
+	ck_assert_int_eq(parse("-k K --net tap=t,mac=52:54:00:aB:Cd:eF,mtu=68 "
+			       "--net fd=3 --net tap=a12345678901234 "
+			       "--net fd=2147483647,mtu=65535"),
+			 CONFIG_OK);
+	ck_assert_uint_eq(config.nr_nets, 4);
+	ck_assert_str_eq(n[0].tap, "t");
+	ck_assert(n[0].has_mac);
+	ck_assert_mem_eq(n[0].mac, "\x52\x54\x00\xab\xcd\xef", 6);
+	ck_assert_uint_eq(n[0].mtu, 68);
+	ck_assert_ptr_null(n[1].tap);
+	ck_assert_int_eq(n[1].fd, 3);
+	ck_assert(!n[1].has_mac);
+	ck_assert_uint_eq(n[1].mtu, 0);
+	ck_assert_str_eq(n[2].tap, "a12345678901234");
+	ck_assert_int_eq(n[3].fd, 2147483647);
+	ck_assert_uint_eq(n[3].mtu, 65535);
+}
+END_TEST
+
 /* Each is refused, and the one line names what the operator wrote. */
 static const struct {
 	const char *line;
@@ -148,6 +173,41 @@ static const struct {
 	{ "-k K -d f,serial=a\tb", "-d f,serial=" },
 	{ "-k K -d f,serial=a\x7f", "-d f,serial=" },
 	{ "-k K -d f,serial=\xc3\xa4", "-d f,serial=" },
+	{ "-k K --net", "--net" },
+	{ "-k K --net user", "--net user" },
+	{ "-k K --net user,publish=80:80", "--net user" },
+	{ "-k K --net bridge", "--net 'bridge'" },
+	{ "-k K --net ,tap=t", "--net" },
+	{ "-k K --net mac=02:00:00:00:00:01", "--net" },
+	{ "-k K --net tap=", "--net tap=" },
+	{ "-k K --net tap=a123456789012345", "--net tap=a123" },
+	{ "-k K --net tap=a/b", "--net tap=a/b" },
+	{ "-k K --net tap=t%d", "--net tap=t%d" },
+	{ "-k K --net fd=", "--net fd=" },
+	{ "-k K --net fd=2", "--net fd=2" },
+	{ "-k K --net fd=-1", "--net fd=-1" },
+	{ "-k K --net fd=3x", "--net fd=3x" },
+	{ "-k K --net fd=2147483648", "--net fd=2147483648" },
+	{ "-k K --net tap=t,fd=3", "--net fd=3" },
+	{ "-k K --net tap=t,mtu=67", "--net mtu=67" },
+	{ "-k K --net tap=t,mtu=65536", "--net mtu=65536" },
+	{ "-k K --net tap=t,mtu=", "--net mtu=" },
+	{ "-k K --net tap=t,mtu=1500x", "--net mtu=1500x" },
+	{ "-k K --net tap=t,mac=", "--net mac=" },
+	{ "-k K --net tap=t,mac=00:00:00:00:00:00", "--net mac=" },
+	{ "-k K --net tap=t,mac=03:00:00:00:00:00", "--net mac=" },
+	{ "-k K --net tap=t,mac=02:00:00:00:00", "--net mac=" },
+	{ "-k K --net tap=t,mac=02:00:00:00:00:00:", "--net mac=" },
+	{ "-k K --net tap=t,mac=02-00-00-00-00-00", "--net mac=" },
+	{ "-k K --net tap=t,mac=02:00:00:00:00:0g", "--net mac=" },
+	{ "-k K --net tap=t,mac=02:00:00:00:00:0@", "--net mac=" },
+	{ "-k K --net tap=t --net tap=t", "--net tap=t" },
+	{ "-k K --net fd=3 --net fd=3", "--net fd=3" },
+	{ "-k K --net fd=3,mac=02:00:00:00:00:01 "
+	  "--net tap=t,mac=02:00:00:00:00:01",
+	  "--net" },
+	{ "-k K --net fd=3 --net fd=4 --net fd=5 --net fd=6 --net fd=7",
+	  "--net fd=7" },
 };
 
 START_TEST(refusals)
@@ -264,6 +324,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, everything);
 	tcase_add_loop_test(tc, refusals, 0, ARRAY_SIZE(refused));
 	tcase_add_test(tc, disk_options);
+	tcase_add_test(tc, nets);
 	tcase_add_test(tc, too_many_disks);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));
 	tcase_add_loop_test(tc, whole_cmdline, 0, ARRAY_SIZE(cmdlines));
