@@ -32,6 +32,12 @@ const char config_help[] =
 	"  -d, --disk FILE[,ro][,direct]\n"
 	"                       raw disk image or block device; up to 14 "
 	"times\n"
+	"      --vsock [cid=N,]path=SOCKET\n"
+	"                       socket device; cid 3 to 4294967294 (3).  Host "
+	"clients\n"
+	"                       connect to SOCKET and say CONNECT PORT; the "
+	"guest's\n"
+	"                       connections arrive at SOCKET_PORT\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -203,6 +209,50 @@ static bool set_disk(struct parse *p, char *word)
 	return true;
 }
 
+static bool set_cid(struct parse *p, const char *word)
+{
+	const char *end;
+	uint64_t cid;
+
+	/* virtio 1.2 §5.10.4: the others are reserved */
+	if (!parse_number(word, &cid, &end) || *end || cid < 3 ||
+	    cid >= UINT32_MAX)
+		return refuse(p,
+			      "--vsock cid=%s: give a number from 3 to "
+			      "4294967294",
+			      word);
+	p->config->vsock.cid = (uint32_t)cid;
+	return true;
+}
+
+static bool set_vsock(struct parse *p, char *word)
+{
+	struct vsock_config *vsock = &p->config->vsock;
+	char *save = NULL, *part;
+
+	if (vsock->path)
+		return refuse(p, "--vsock %s: given twice; a machine has one",
+			      word);
+	vsock->cid = CONFIG_CID;
+	for (part = strtok_r(word, ",", &save); part;
+	     part = strtok_r(NULL, ",", &save)) {
+		if (strncmp(part, "cid=", 4) == 0) {
+			if (!set_cid(p, part + 4))
+				return false;
+		} else if (strncmp(part, "path=", 5) == 0 && part[5]) {
+			vsock->path = part + 5;
+		} else {
+			return refuse(p,
+				      "--vsock %s: give path=SOCKET and "
+				      "perhaps cid=N, nothing else",
+				      part);
+		}
+	}
+	if (!vsock->path)
+		return refuse(p, "--vsock: path=SOCKET is missing");
+	return true;
+}
+
 static bool set_file(struct parse *p, const char **where, const char *option,
 		     char *word)
 {
@@ -234,6 +284,7 @@ static bool set_append(struct parse *p, char *word)
 
 enum long_only {
 	OPT_TIMEOUT = 256,
+	OPT_VSOCK,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -247,6 +298,7 @@ static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, 'm' },
 	{ "append", required_argument, NULL, 'a' },
 	{ "disk", required_argument, NULL, 'd' },
+	{ "vsock", required_argument, NULL, OPT_VSOCK },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -273,6 +325,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return set_append(p, word);
 	case 'd':
 		return set_disk(p, word);
+	case OPT_VSOCK:
+		return set_vsock(p, word);
 	default:
 		return set_timeout(p, word);
 	}

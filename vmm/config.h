@@ -16,11 +16,17 @@
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
+#define CONFIG_CID	  3 /* of a vsock device without cid= */
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
 	bool read_only;
 	bool direct;
+};
+
+struct vsock_config {
+	char *path; /* points into argv; NULL: no vsock device */
+	uint32_t cid;
 };
 
 struct vm_config {
@@ -31,6 +37,7 @@ struct vm_config {
 	uint64_t memory; /* bytes, page aligned */
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
+	struct vsock_config vsock;
 	uint64_t timeout_ns; /* 0: none */
 	bool early_serial;
 	bool timing;

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <linux/virtio_mmio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/vsock.h"
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
@@ -23,6 +25,8 @@
  * which an interpreting host does not do in a sensible time.
  */
 #define REAL_KERNEL_SIZE MIB(1)
+
+#define VSOCK_DESCRIPTORS 2048 /* all connections, and the machine's own */
 
 /* Opens a kernel or initrd FILE, which must be a regular file. */
 static int open_image(const char *option, const char *file)
@@ -122,7 +126,55 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 	return add_device(m, vdev);
 }
 
-/* Console first, entropy second, then the disks in the operator's order. */
+static void report_vsock(const char *path, int err)
+{
+	switch (err) {
+	case -EADDRINUSE:
+		log_error("--vsock path=%s: is there already; if no other "
+			  "machine uses it, remove it: rm %s",
+			  path, path);
+		break;
+	case -ENAMETOOLONG:
+		log_error("--vsock path=%s: longer than the 96 bytes that a "
+			  "Unix socket leaves; choose a shorter path",
+			  path);
+		break;
+	default:
+		log_error("--vsock path=%s: %s", path, log_errno(err));
+	}
+}
+
+/* A connection is a descriptor: as many as the host's administrator allows. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = MAX(limit.rlim_cur,
+			     MIN(limit.rlim_max, (rlim_t)VSOCK_DESCRIPTORS));
+	/* Fewer are no harm: connections are then refused. */
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int add_vsock(struct machine *m, const struct vsock_config *config)
+{
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret;
+
+	allow_descriptors();
+	ret = virtio_vsock_create(&env, config->cid, config->path, &vdev);
+	if (ret < 0) {
+		report_vsock(config->path, ret);
+		return ret;
+	}
+	return add_device(m, vdev);
+}
+
+/* Console first, entropy second, then the disks in the operator's order, then
+ * vsock.
+ */
 static int add_devices(struct machine *m, struct port *console)
 {
 	struct virtio_env env = next_env(m);
@@ -144,6 +196,8 @@ static int add_devices(struct machine *m, struct port *console)
 		if (ret < 0)
 			return ret; /* the disk's message stands */
 	}
+	if (m->config->vsock.path)
+		return add_vsock(m, &m->config->vsock); /* and so does its */
 	return 0;
 
 err:

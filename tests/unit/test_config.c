@@ -58,6 +58,7 @@ START_TEST(everything)
 	ck_assert_uint_eq(config.timeout_ns, 1500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
+	ck_assert_ptr_null(config.vsock.path);
 	ck_assert_int_eq(parse("--kernel K --initrd I --cpus 2 --memory 64 "
 			       "--append x --disk d --verbose"),
 			 CONFIG_OK);
@@ -104,6 +105,25 @@ static const struct {
 	{ "-k K -d ,ro", "-d" },
 	{ "-k K -d f,rw", "-d f,rw" },
 	{ "-k K -d f,ro,bogus", "-d f,bogus" },
+	/* S1, virtio 1.2 §5.10.4: reserved CIDs */
+	{ "-k K --vsock cid=0,path=P", "--vsock cid=0" },
+	{ "-k K --vsock cid=1,path=P", "--vsock cid=1" },
+	{ "-k K --vsock cid=2,path=P", "--vsock cid=2" },
+	{ "-k K --vsock cid=4294967295,path=P", "--vsock cid=4294967295" },
+	{ "-k K --vsock cid=4294967296,path=P", "--vsock cid=4294967296" },
+	{ "-k K --vsock cid=4294967299,path=P", "--vsock cid=4294967299" },
+	{ "-k K --vsock cid=18446744073709551615,path=P", "cid=1844" },
+	{ "-k K --vsock cid=18446744073709551619,path=P", "cid=1844" },
+	{ "-k K --vsock cid=-3,path=P", "--vsock cid=-3" },
+	{ "-k K --vsock cid=0x3,path=P", "--vsock cid=0x3" },
+	{ "-k K --vsock cid=,path=P", "--vsock cid=" },
+	{ "-k K --vsock cid=3", "path=SOCKET" },
+	{ "-k K --vsock path=", "path=SOCKET" },
+	{ "-k K --vsock ,", "path=SOCKET" },
+	{ "-k K --vsock P", "--vsock P" },
+	{ "-k K --vsock path=P,ro", "--vsock ro" },
+	{ "-k K --vsock path=P --vsock path=Q", "twice" },
+	{ "-k K --vsock", "--vsock" },
 };
 
 START_TEST(refusals)
@@ -112,6 +132,20 @@ START_TEST(refusals)
 	ck_assert_msg(strstr(text, refused[_i].named), "%s: %s",
 		      refused[_i].line, text);
 	ck_assert_ptr_null(strchr(text, '\n'));
+}
+END_TEST
+
+START_TEST(vsock_words)
+{
+	ck_assert_int_eq(parse("-k K --vsock path=a/b"), CONFIG_OK);
+	ck_assert_str_eq(config.vsock.path, "a/b");
+	ck_assert_uint_eq(config.vsock.cid, 3);
+	ck_assert_int_eq(parse("-k K --vsock path=P,cid=4294967294"),
+			 CONFIG_OK);
+	ck_assert_str_eq(config.vsock.path, "P");
+	ck_assert_uint_eq(config.vsock.cid, 4294967294);
+	ck_assert_int_eq(parse("-k K --vsock cid=5,path=P"), CONFIG_OK);
+	ck_assert_uint_eq(config.vsock.cid, 5);
 }
 END_TEST
 
@@ -198,6 +232,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, everything);
 	tcase_add_loop_test(tc, refusals, 0, ARRAY_SIZE(refused));
 	tcase_add_test(tc, too_many_disks);
+	tcase_add_test(tc, vsock_words);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));
 	tcase_add_loop_test(tc, whole_cmdline, 0, ARRAY_SIZE(cmdlines));
 	tcase_add_test(tc, cmdline_words);
