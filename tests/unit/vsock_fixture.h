@@ -42,16 +42,21 @@ enum { RX, TX, EVENT };
 static struct fake_driver fd;
 static char dir[32], path[64];
 static uint64_t rx_gpa[VIRTQ_MAX_SIZE]; /* of the buffer at a head */
+static uint64_t last_rx;		/* where the last packet was */
 static uint64_t tx_gpa;
 static uint8_t payload[PAYLOAD]; /* of the packet received last */
 
+static inline void post_rx_at(uint64_t gpa)
+{
+	struct fd_seg seg = { gpa, RX_SIZE };
+
+	rx_gpa[fd_post(&fd, RX, &seg, 0, 1, FD_DIRECT)] = gpa;
+}
+
 static inline void post_rx(unsigned int n)
 {
-	while (n-- > 0) {
-		struct fd_seg seg = { fd_alloc(&fd, RX_SIZE), RX_SIZE };
-
-		rx_gpa[fd_post(&fd, RX, &seg, 0, 1, FD_DIRECT)] = seg.gpa;
-	}
+	while (n-- > 0)
+		post_rx_at(fd_alloc(&fd, RX_SIZE));
 	fd_kick(&fd, RX);
 }
 
@@ -160,6 +165,7 @@ static inline bool next_packet(struct virtio_vsock_hdr *hdr)
 		return false;
 	ck_assert_uint_ge(len, sizeof(*hdr));
 	p = fd_ptr(&fd, rx_gpa[head], len);
+	last_rx = rx_gpa[head];
 	memcpy(hdr, p, sizeof(*hdr));
 	memcpy(payload, p + sizeof(*hdr), len - sizeof(*hdr));
 	ck_assert_uint_eq(hdr->len, len - sizeof(*hdr));
