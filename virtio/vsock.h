@@ -24,8 +24,8 @@ struct virtio_vsock_stats {
 
 /* The guest with the context identifier CID (VSOCK_MIN_CID to VSOCK_MAX_CID),
  * reached through the Unix socket PATH, which is made here and removed when the
- * device is destroyed.  *OWNED is the new device.  -ENAMETOOLONG and -EADDRINUSE
- * speak of PATH, as do other -errno of bind(2); -ENOMEM.  On the loop's thread,
+ * device is destroyed.  *OWNED is the new device.  -ENAMETOOLONG, -EADDRINUSE
+ * and other -errno of bind(2) speak of PATH; -ENOMEM.  On the loop's thread,
  * before there are others.
  */
 int virtio_vsock_create(const struct virtio_env *env, uint32_t cid,

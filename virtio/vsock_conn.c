@@ -112,18 +112,23 @@ static void host_stopped_reading(struct vsock_conn *conn)
 	fifo_drop(&conn->out, conn->out.used);
 }
 
-/* Writes as much of IOV as the socket takes; returns the bytes. */
-static size_t conn_write(struct vsock_conn *conn, struct iovec *iov,
-			 unsigned int nr)
+/* The bytes that the socket took, from what send(2) or sendmsg(2) returned. */
+static size_t conn_took(struct vsock_conn *conn, ssize_t n)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = nr };
-	ssize_t n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-
 	if (n >= 0)
 		return (size_t)n;
 	if (errno != EAGAIN && errno != EINTR)
 		host_stopped_reading(conn);
 	return 0;
+}
+
+static size_t conn_write(struct vsock_conn *conn, struct iovec *iov,
+			 unsigned int nr)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = nr };
+
+	return conn_took(conn,
+			 sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 /* Passes on what one iovec of the guest holds, after its first SKIP bytes. */
@@ -182,9 +187,8 @@ void vsock_conn_flush(struct vsock_conn *conn)
 	while (conn->out.used > 0 && conn->fd >= 0) {
 		size_t len;
 		const void *data = fifo_peek(&conn->out, &len);
-		/* sendmsg(2) does not write there. */
-		struct iovec iov = { (void *)(uintptr_t)data, len };
-		size_t n = conn_write(conn, &iov, 1);
+		size_t n = conn_took(conn, send(conn->fd, data, len,
+						MSG_NOSIGNAL | MSG_DONTWAIT));
 
 		if (n == 0)
 			break;

@@ -81,8 +81,8 @@ struct vsock_conn {
 	char line[VSOCK_LINE_MAX];
 };
 
-/* Starts CONN, which is zeroed but for its table's links, on the socket FD (owned
- * from here).  BUFFER holds VSOCK_BUFFER bytes.
+/* Starts CONN, which is zeroed but for its table's links, on the socket FD
+ * (owned from here).  BUFFER holds VSOCK_BUFFER bytes.
  */
 void vsock_conn_init(struct vsock_conn *conn, int fd, enum vsock_state state,
 		     void *buffer);
@@ -123,7 +123,7 @@ uint32_t vsock_conn_read(struct vsock_conn *conn, struct iovec *iov,
  */
 int vsock_conn_read_line(struct vsock_conn *conn);
 
-/* Tells the host client "OK host_port\n"; false when it is not there any more. */
+/* Tells the host client "OK host_port\n"; false when it is not there now. */
 bool vsock_conn_greet(struct vsock_conn *conn);
 
 /* The guest will not send, or not receive, any more: FLAGS of SHUTDOWN. */

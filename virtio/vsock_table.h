@@ -31,8 +31,8 @@ struct vsock_table {
 int vsock_table_init(struct vsock_table *t);
 void vsock_table_fini(struct vsock_table *t);
 
-/* A connection on the socket FD (owned from here) that cannot be found yet; NULL
- * when the table is full, and FD is still the caller's.
+/* A connection on the socket FD (owned from here) that cannot be found yet;
+ * NULL when the table is full, and FD is still the caller's.
  */
 struct vsock_conn *vsock_table_take(struct vsock_table *t, int fd,
 				    enum vsock_state state);
