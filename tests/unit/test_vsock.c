@@ -304,6 +304,13 @@ START_TEST(S2_rx_is_full)
 			taken++;
 	}
 	ck_assert_uint_eq(taken, 256); /* VSOCK_MAX_RST */
+	/* One doorbell is enough to go on: the driver owes no second one. */
+	post_rx(100);
+	while (next_packet(&hdr))
+		answered += hdr.op == OP(RST);
+	while (fd_used(&fd, TX, NULL, NULL))
+		taken++;
+	ck_assert_uint_eq(taken, 356);
 	for (int i = 0; i < 400; i++) {
 		post_rx(1);
 		fd_run_loop(&fd);
