@@ -43,6 +43,12 @@ const char config_help[] =
 	"second\n"
 	"      --net tap=NAME|fd=N[,mac=MAC][,mtu=N]\n"
 	"                       network interface on a tap; up to 4 times\n"
+	"      --vsock [cid=N,]path=SOCKET\n"
+	"                       socket device; cid 3 to 4294967294 (3).  Host "
+	"clients\n"
+	"                       connect to SOCKET and say CONNECT PORT; the "
+	"guest's\n"
+	"                       connections arrive at SOCKET_PORT\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -425,6 +431,50 @@ static bool set_net(struct parse *p, char *word)
 	return ok;
 }
 
+static bool set_cid(struct parse *p, const char *word)
+{
+	const char *end;
+	uint64_t cid;
+
+	/* virtio 1.2 §5.10.4: the others are reserved */
+	if (!parse_number(word, &cid, &end) || *end || cid < 3 ||
+	    cid >= UINT32_MAX)
+		return refuse(p,
+			      "--vsock cid=%s: give a number from 3 to "
+			      "4294967294",
+			      word);
+	p->config->vsock.cid = (uint32_t)cid;
+	return true;
+}
+
+static bool set_vsock(struct parse *p, char *word)
+{
+	struct vsock_config *vsock = &p->config->vsock;
+	char *save = NULL, *part;
+
+	if (vsock->path)
+		return refuse(p, "--vsock %s: given twice; a machine has one",
+			      word);
+	vsock->cid = CONFIG_CID;
+	for (part = strtok_r(word, ",", &save); part;
+	     part = strtok_r(NULL, ",", &save)) {
+		if (strncmp(part, "cid=", 4) == 0) {
+			if (!set_cid(p, part + 4))
+				return false;
+		} else if (strncmp(part, "path=", 5) == 0 && part[5]) {
+			vsock->path = part + 5;
+		} else {
+			return refuse(p,
+				      "--vsock %s: give path=SOCKET and "
+				      "perhaps cid=N, nothing else",
+				      part);
+		}
+	}
+	if (!vsock->path)
+		return refuse(p, "--vsock: path=SOCKET is missing");
+	return true;
+}
+
 static bool set_file(struct parse *p, const char **where, const char *option,
 		     char *word)
 {
@@ -459,6 +509,7 @@ enum long_only {
 	OPT_BALLOON,
 	OPT_RNG,
 	OPT_NET,
+	OPT_VSOCK,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -477,6 +528,7 @@ static const struct option long_options[] = {
 	{ "balloon", required_argument, NULL, OPT_BALLOON },
 	{ "rng", required_argument, NULL, OPT_RNG },
 	{ "net", required_argument, NULL, OPT_NET },
+	{ "vsock", required_argument, NULL, OPT_VSOCK },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -509,6 +561,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return set_rng(p, word);
 	case OPT_NET:
 		return set_net(p, word);
+	case OPT_VSOCK:
+		return set_vsock(p, word);
 	default:
 		return set_timeout(p, word);
 	}

@@ -18,6 +18,7 @@
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
+#define CONFIG_CID	  3 /* of a vsock device without cid= */
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
@@ -35,6 +36,11 @@ struct net_config {
 	uint16_t mtu; /* 0: not given */
 };
 
+struct vsock_config {
+	char *path; /* points into argv; NULL: no vsock device */
+	uint32_t cid;
+};
+
 struct vm_config {
 	const char *kernel;  /* never NULL */
 	const char *initrd;  /* or NULL */
@@ -50,6 +56,7 @@ struct vm_config {
 	bool balloon_given;	   /* even if it asks for 0 */
 	uint64_t balloon;	   /* bytes asked for from the start */
 	uint64_t balloon_stats_ns; /* interval; 0: no statistics */
+	struct vsock_config vsock;
 	bool early_serial;
 	bool timing;
 	bool copy;

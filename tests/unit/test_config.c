@@ -66,6 +66,7 @@ START_TEST(everything)
 	ck_assert_uint_eq(config.balloon_stats_ns, 2500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
+	ck_assert_ptr_null(config.vsock.path);
 	ck_assert_int_eq(parse("--kernel K --initrd I --cpus 2 --memory 64 "
 			       "--append x --disk d --verbose"),
 			 CONFIG_OK);
@@ -208,6 +209,25 @@ static const struct {
 	  "--net" },
 	{ "-k K --net fd=3 --net fd=4 --net fd=5 --net fd=6 --net fd=7",
 	  "--net fd=7" },
+	/* S1, virtio 1.2 §5.10.4: reserved CIDs */
+	{ "-k K --vsock cid=0,path=P", "--vsock cid=0" },
+	{ "-k K --vsock cid=1,path=P", "--vsock cid=1" },
+	{ "-k K --vsock cid=2,path=P", "--vsock cid=2" },
+	{ "-k K --vsock cid=4294967295,path=P", "--vsock cid=4294967295" },
+	{ "-k K --vsock cid=4294967296,path=P", "--vsock cid=4294967296" },
+	{ "-k K --vsock cid=4294967299,path=P", "--vsock cid=4294967299" },
+	{ "-k K --vsock cid=18446744073709551615,path=P", "cid=1844" },
+	{ "-k K --vsock cid=18446744073709551619,path=P", "cid=1844" },
+	{ "-k K --vsock cid=-3,path=P", "--vsock cid=-3" },
+	{ "-k K --vsock cid=0x3,path=P", "--vsock cid=0x3" },
+	{ "-k K --vsock cid=,path=P", "--vsock cid=" },
+	{ "-k K --vsock cid=3", "path=SOCKET" },
+	{ "-k K --vsock path=", "path=SOCKET" },
+	{ "-k K --vsock ,", "path=SOCKET" },
+	{ "-k K --vsock P", "--vsock P" },
+	{ "-k K --vsock path=P,ro", "--vsock ro" },
+	{ "-k K --vsock path=P --vsock path=Q", "twice" },
+	{ "-k K --vsock", "--vsock" },
 };
 
 START_TEST(refusals)
@@ -232,6 +252,20 @@ START_TEST(disk_options)
 	ck_assert_str_eq(config.disk[1].serial, "A-1");
 	ck_assert(!config.disk[2].writethrough);
 	ck_assert_str_eq(config.disk[2].serial, "01234567890123456789");
+}
+END_TEST
+
+START_TEST(vsock_words)
+{
+	ck_assert_int_eq(parse("-k K --vsock path=a/b"), CONFIG_OK);
+	ck_assert_str_eq(config.vsock.path, "a/b");
+	ck_assert_uint_eq(config.vsock.cid, 3);
+	ck_assert_int_eq(parse("-k K --vsock path=P,cid=4294967294"),
+			 CONFIG_OK);
+	ck_assert_str_eq(config.vsock.path, "P");
+	ck_assert_uint_eq(config.vsock.cid, 4294967294);
+	ck_assert_int_eq(parse("-k K --vsock cid=5,path=P"), CONFIG_OK);
+	ck_assert_uint_eq(config.vsock.cid, 5);
 }
 END_TEST
 
@@ -326,6 +360,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, disk_options);
 	tcase_add_test(tc, nets);
 	tcase_add_test(tc, too_many_disks);
+	tcase_add_test(tc, vsock_words);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));
 	tcase_add_loop_test(tc, whole_cmdline, 0, ARRAY_SIZE(cmdlines));
 	tcase_add_test(tc, cmdline_words);
