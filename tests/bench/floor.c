@@ -29,7 +29,7 @@
 #define PVH_MAGIC      0x336ec578u
 #define PVH_NOTE_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 #define MAX_CPUID      256
-#define NR_DOORBELLS   3 /* console: two queues, rng: one */
+#define NR_DOORBELLS   8 /* console: two queues, rng: one, balloon: five */
 #define MMIO_NOTIFY    0x50
 
 struct machine {
@@ -184,7 +184,8 @@ static void create_doorbells(struct machine *m)
 {
 	static const struct {
 		unsigned int device, queue;
-	} bell[NR_DOORBELLS] = { { 0, 0 }, { 0, 1 }, { 1, 0 } };
+	} bell[NR_DOORBELLS] = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 2, 0 },
+				 { 2, 1 }, { 2, 2 }, { 2, 3 }, { 2, 4 } };
 
 	for (unsigned int i = 0; i < NR_DOORBELLS; i++) {
 		struct kvm_ioeventfd event = {
