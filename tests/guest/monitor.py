@@ -90,6 +90,11 @@ class Monitor:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def state(self):
+        """Of the main thread, a letter as in proc(5)."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
     def wait(self):
         """The exit status as a shell would say it."""
         self._read(None)
