@@ -17,8 +17,9 @@ BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 MOTE = os.environ.get("MOTE", os.path.join(BUILD, "mote"))
 GUESTS = os.path.join(BUILD, "guest")
 KVM_GET_API_VERSION = 0xae00
-# A shell's background job starts with these ignored, and so would mote.
-for _number in (signal.SIGINT, signal.SIGQUIT):
+# A shell's background job, or nohup's, starts with these ignored, and so would
+# mote.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.SIG_DFL)
 PATIENCE = float(os.environ.get("PATIENCE", "60"))  # seconds a case
