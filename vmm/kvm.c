@@ -70,6 +70,12 @@ static void say(struct kvm_error *err, const char *fmt, ...)
 	va_end(ap);
 }
 
+int kvm_call_failed(struct kvm_error *err, int ret, const char *call)
+{
+	say(err, "%s: %s", call, log_errno(ret));
+	return ret;
+}
+
 /* Name of group GID from /etc/group, or its number.  By hand, because libc's
  * getgrgid() wants NSS's shared libraries even in a static program.
  */

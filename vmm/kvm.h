@@ -73,6 +73,9 @@ const char *kvm_paging(void);
 bool kvm_hardware_at(const char *root, const char **module);
 const char *kvm_paging_at(const char *root);
 
+/* Fills ERR with "CALL: " and the text of RET (-errno); returns RET. */
+int kvm_call_failed(struct kvm_error *err, int ret, const char *call);
+
 /* What surrounds a failure to open /dev/kvm; kvm_open() gathers it, tests make
  * it up.
  */

@@ -263,11 +263,8 @@ static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 	struct cpuid_table cpuid;
 	int ret = cpuid_supported(m->vm.kvm_fd, &cpuid);
 
-	if (ret < 0) {
-		snprintf(err->text, sizeof(err->text),
-			 "KVM_GET_SUPPORTED_CPUID: %s", log_errno(ret));
-		return ret;
-	}
+	if (ret < 0)
+		return kvm_call_failed(err, ret, "KVM_GET_SUPPORTED_CPUID");
 	ret = check_reach(m, &cpuid, err);
 	if (ret < 0)
 		return ret;
@@ -279,8 +276,7 @@ static int set_vcpu_state(struct machine *m, struct kvm_error *err)
 	}
 	ret = add_doorbells(m);
 	if (ret < 0)
-		snprintf(err->text, sizeof(err->text), "KVM_IOEVENTFD: %s",
-			 log_errno(ret));
+		kvm_call_failed(err, ret, "KVM_IOEVENTFD");
 	return ret;
 }
 

@@ -28,14 +28,6 @@
 #define APIC_LVT_TIMER	0x320 /* SDM 3A table 10-1 */
 #define APIC_LVT_MASKED (1u << 16)
 
-static int failed(struct kvm_error *err, const char *call)
-{
-	int ret = -errno;
-
-	snprintf(err->text, sizeof(err->text), "%s: %s", call, log_errno(ret));
-	return ret;
-}
-
 static int set_cpuid(struct vcpu *vcpu, struct cpuid_table *cpuid,
 		     struct kvm_error *err)
 {
@@ -44,7 +36,7 @@ static int set_cpuid(struct vcpu *vcpu, struct cpuid_table *cpuid,
 	cpuid_for_vcpu(cpuid, vcpu->index, vcpu->vm->nr_vcpus,
 		       kvm_capability(kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0);
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
-		return failed(err, "KVM_SET_CPUID2");
+		return kvm_call_failed(err, -errno, "KVM_SET_CPUID2");
 	return 0;
 }
 
@@ -72,7 +64,7 @@ static int set_sregs(struct vcpu *vcpu, const struct boot_entry *entry,
 
 	/* What is not the protocol's stays as KVM reset it: the APIC base. */
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
-		return failed(err, "KVM_GET_SREGS");
+		return kvm_call_failed(err, -errno, "KVM_GET_SREGS");
 	sregs.cs = flat(entry->code_selector, 11, long_mode);
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
 	sregs.tr = (struct kvm_segment){
@@ -90,7 +82,7 @@ static int set_sregs(struct vcpu *vcpu, const struct boot_entry *entry,
 	sregs.cr4 = entry->cr4;
 	sregs.efer = entry->efer;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0)
-		return failed(err, "KVM_SET_SREGS");
+		return kvm_call_failed(err, -errno, "KVM_SET_SREGS");
 	return 0;
 }
 
@@ -107,7 +99,7 @@ static int set_regs(struct vcpu *vcpu, const struct boot_entry *entry,
 	};
 
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
-		return failed(err, "KVM_SET_REGS");
+		return kvm_call_failed(err, -errno, "KVM_SET_REGS");
 	return 0;
 }
 
@@ -135,7 +127,7 @@ static int set_msrs(struct vcpu *vcpu, struct kvm_error *err)
 		memcpy(msrs.entry, &wanted[done], n * sizeof(wanted[0]));
 		ret = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
 		if (ret < 0)
-			return failed(err, "KVM_SET_MSRS");
+			return kvm_call_failed(err, -errno, "KVM_SET_MSRS");
 		done += (unsigned int)ret;
 		if ((unsigned int)ret < n) {
 			log_info("this KVM has no MSR 0x%x: skipped",

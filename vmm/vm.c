@@ -19,15 +19,6 @@
 #include "boot/layout.h"
 #include "vmm/vm.h"
 
-/* Fills ERR from errno and returns -errno. */
-static int vm_failed(struct kvm_error *err, const char *what)
-{
-	int ret = -errno;
-
-	snprintf(err->text, sizeof(err->text), "%s: %s", what, log_errno(ret));
-	return ret;
-}
-
 /* RAM below and above the hole. */
 static int vm_map_memory(struct vm *vm, uint64_t size, struct kvm_error *err)
 {
@@ -57,7 +48,8 @@ static int vm_set_slots(struct vm *vm, struct kvm_error *err)
 		};
 
 		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-			return vm_failed(err, "KVM_SET_USER_MEMORY_REGION");
+			return kvm_call_failed(err, -errno,
+					       "KVM_SET_USER_MEMORY_REGION");
 	}
 	return 0;
 }
@@ -94,16 +86,14 @@ static int vm_set_up(struct vm *vm, unsigned int nr_vcpus,
 	 * LAYOUT_IDENTITY_MAP unless told otherwise.
 	 */
 	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_KVM_TSS) < 0)
-		return vm_failed(err, "KVM_SET_TSS_ADDR");
+		return kvm_call_failed(err, -errno, "KVM_SET_TSS_ADDR");
 	vm_enable_caps(vm);
 	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		return vm_failed(err, "KVM_CREATE_IRQCHIP");
+		return kvm_call_failed(err, -errno, "KVM_CREATE_IRQCHIP");
 	for (unsigned int i = 0; i < nr_vcpus; i++) {
 		ret = vcpu_create(&vm->vcpu[i], vm, i);
-		if (ret < 0) {
-			errno = -ret;
-			return vm_failed(err, "KVM_CREATE_VCPU");
-		}
+		if (ret < 0)
+			return kvm_call_failed(err, ret, "KVM_CREATE_VCPU");
 		vm->nr_vcpus++;
 	}
 	return 0;
@@ -125,11 +115,10 @@ static int vm_init_end_event(struct vm *vm, struct kvm_error *err)
 
 	vm->end_event.ready = vm_end_ready;
 	if (fd < 0)
-		return vm_failed(err, "eventfd");
+		return kvm_call_failed(err, -errno, "eventfd");
 	ret = loop_add(vm->loop, &vm->end_event, fd, EPOLLIN);
 	if (ret < 0) {
-		errno = -ret;
-		ret = vm_failed(err, "epoll_ctl");
+		kvm_call_failed(err, ret, "epoll_ctl");
 		close(fd);
 	}
 	return ret;
@@ -168,7 +157,7 @@ int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	vm->kvm_fd = kvm_fd;
 	vm->vcpu = calloc(nr_vcpus, sizeof(*vm->vcpu));
 	if (!vm->vcpu)
-		return vm_failed(err, "memory for vCPUs");
+		return kvm_call_failed(err, -errno, "memory for vCPUs");
 	vm->fd = kvm_create_vm(kvm_fd, err);
 	if (vm->fd < 0)
 		return vm->fd;
