@@ -48,6 +48,10 @@ const char config_help[] =
 	"                       connect to SOCKET and say CONNECT PORT; the "
 	"guest's\n"
 	"                       connections arrive at SOCKET_PORT\n"
+	"      --api-sock PATH  answer requests of Firecracker's API on a Unix "
+	"socket\n"
+	"                       made there, for its owner alone; see mote api "
+	"--help\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -222,6 +226,7 @@ enum long_only {
 	OPT_RNG,
 	OPT_NET,
 	OPT_VSOCK,
+	OPT_API,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -241,6 +246,7 @@ static const struct option long_options[] = {
 	{ "rng", required_argument, NULL, OPT_RNG },
 	{ "net", required_argument, NULL, OPT_NET },
 	{ "vsock", required_argument, NULL, OPT_VSOCK },
+	{ "api-sock", required_argument, NULL, OPT_API },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -275,6 +281,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return parse_net(p, word);
 	case OPT_VSOCK:
 		return parse_vsock(p, word);
+	case OPT_API:
+		return set_file(p, &p->config->api_socket, "--api-sock", word);
 	default:
 		return set_timeout(p, word);
 	}
@@ -391,10 +399,10 @@ bool config_cmdline(const struct vm_config *config, char *buf, size_t len)
 	const char *panic = "";
 	int n;
 
-	if (!config_cmdline_has(words, "console="))
+	if (!config->cmdline_whole && !config_cmdline_has(words, "console="))
 		console = config->early_serial ? "console=ttyS0 "
 					       : "console=hvc0 ";
-	if (!config_cmdline_has(words, "panic="))
+	if (!config->cmdline_whole && !config_cmdline_has(words, "panic="))
 		panic = "panic=-1 ";
 	n = snprintf(buf, len, "%s%s%s", console, panic, words);
 	while (n > 0 && (size_t)n < len && buf[n - 1] == ' ')

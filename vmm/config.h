@@ -45,6 +45,7 @@ struct vm_config {
 	const char *kernel;  /* never NULL */
 	const char *initrd;  /* or NULL */
 	const char *cmdline; /* the operator's words, or "" */
+	bool cmdline_whole;  /* and none of ours before them */
 	unsigned int nr_vcpus;
 	uint64_t memory; /* bytes, page aligned */
 	struct disk_config disk[CONFIG_MAX_DISKS];
@@ -56,8 +57,12 @@ struct vm_config {
 	bool balloon_given;	   /* even if it asks for 0 */
 	uint64_t balloon;	   /* bytes asked for from the start */
 	uint64_t balloon_stats_ns; /* interval; 0: no statistics */
+	bool balloon_stays;	   /* also when the guest has no memory left */
 	struct vsock_config vsock;
+	const char *api_socket; /* or NULL */
 	bool early_serial;
+	bool i8042; /* its reset command, whatever the command line says */
+	bool boot_timer;
 	bool timing;
 	bool copy;
 	bool verbose;
@@ -76,6 +81,11 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
  * one or does not fit 64 bits.
  */
 bool config_parse_size(const char *word, uint64_t *bytes);
+
+/* The address of one interface, six pairs of hexadecimal digits with colons
+ * between them, as bytes.  False when WORD is none.
+ */
+bool config_parse_mac(const char *word, uint8_t mac[6]);
 
 /* The whole kernel command line: our defaults, unless the operator's words
  * speak of the same thing, and then the words.  False when LEN is too small.

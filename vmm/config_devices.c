@@ -136,8 +136,7 @@ bool parse_rng(struct parse *p, char *word)
 	return true;
 }
 
-/* Six pairs of hexadecimal digits; the address of one interface. */
-static bool parse_mac(const char *word, uint8_t mac[6])
+bool config_parse_mac(const char *word, uint8_t mac[6])
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -193,7 +192,7 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 	uint64_t mtu;
 
 	if (strncmp(flag, "mac=", 4) == 0) {
-		n->has_mac = parse_mac(flag + 4, n->mac);
+		n->has_mac = config_parse_mac(flag + 4, n->mac);
 		return n->has_mac ||
 		       parse_refuse(
 			       p,

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include <linux/virtio_balloon.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
@@ -129,6 +130,8 @@ static int add_balloon(struct machine *m)
 	struct virtio_device *vdev;
 	int ret = virtio_balloon_create(&env, &vdev);
 
+	if (ret == 0 && m->config->balloon_stays)
+		vdev->features &= ~(1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 	if (ret == 0)
 		ret = add_device(m, vdev);
 	if (ret == 0)

@@ -69,7 +69,7 @@ static int add_legacy(struct machine *m, const struct machine_ports *ports)
 	const struct vm_config *config = m->config;
 	int ret = power_init(&m->power, &m->vm);
 
-	if (ret == 0 && config->timing)
+	if (ret == 0 && (config->timing || config->boot_timer))
 		ret = boot_timer_init(&m->boot_timer, &m->vm.mmio);
 	if (ret == 0 && config->early_serial) {
 		vm_irq_init(&m->serial_irq, &m->vm, LAYOUT_GSI_SERIAL);
@@ -77,7 +77,8 @@ static int add_legacy(struct machine *m, const struct machine_ports *ports)
 				  m->loop, ports->serial);
 	}
 	/* Without ACPI its reset register is not found. */
-	if (ret == 0 && (config->early_serial || without_acpi(config)))
+	if (ret == 0 &&
+	    (config->early_serial || config->i8042 || without_acpi(config)))
 		ret = i8042_init(&m->i8042, &m->vm.pio, reset_asked);
 	if (ret < 0)
 		log_error("legacy devices: %s", log_errno(ret));
@@ -333,6 +334,20 @@ int machine_start(struct machine *m)
 out:
 	close(kvm_fd);
 	return ret;
+}
+
+bool machine_undo(struct machine *m)
+{
+	if (m->marks.started)
+		return false;
+	machine_destroy(m);
+	/* It is its port's user, once it has been made. */
+	if (m->serial.port && m->serial.port->user == &m->serial.user)
+		serial_fini(&m->serial);
+	watch_fini(&m->watch);
+	vm_fini(&m->vm);
+	memset(m, 0, sizeof(*m));
+	return true;
 }
 
 bool machine_drain(struct machine *m)
