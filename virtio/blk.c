@@ -36,6 +36,7 @@
 #include "virtio/blk.h"
 #include "virtio/blk_range.h"
 #include "virtio/chain.h"
+#include "virtio/gate.h"
 
 #define BLK_QUEUE_SIZE 256
 
@@ -72,6 +73,7 @@ struct virtio_blk {
 	uint64_t sectors;
 	struct virtio_blk_config config;
 	struct virtio_blk_stats stats;
+	struct gate gate;
 	struct blk_request req;
 	struct blk_ranges ranges; /* of the request, if it has such */
 	struct iovec iov[CHAIN_MAX_SEGMENTS];
@@ -350,6 +352,25 @@ static int blk_finish(struct virtio_blk *blk, struct blk_request *req,
 	return virtq_push(vq, &req->chain, req->room);
 }
 
+/* Whether the request that was begun may go on; otherwise it is available
+ * again, as if it had not been looked at.  A discard gives away what there is
+ * and costs an operation, as what moves no data does.
+ */
+static bool blk_may_pass(struct virtio_blk *blk, struct blk_request *req,
+			 unsigned int q)
+{
+	const struct rate_amount want = {
+		.bytes = req->op == OP_DISCARD ? 0 : req->bytes,
+		.ops = 1,
+	};
+
+	if (gate_pass(&blk->gate, q, want))
+		return true;
+	req->held = false;
+	virtq_unpop(&blk->vdev.vq[q], &req->chain);
+	return false;
+}
+
 static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_blk *blk = to_blk(vdev);
@@ -366,6 +387,8 @@ static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 			ret = blk_begin(blk, req);
 			if (ret < 0)
 				return ret;
+			if (!blk_may_pass(blk, req, q))
+				return 0;
 		}
 		if (!blk_continue(blk, req, &turn))
 			break;
@@ -413,6 +436,7 @@ static void blk_destroy(struct virtio_device *vdev)
 {
 	struct virtio_blk *blk = to_blk(vdev);
 
+	gate_fini(&blk->gate);
 	disk_close(blk->disk);
 	free(blk);
 }
@@ -477,6 +501,7 @@ int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
 	blk->disk = disk;
 	blk->sectors = disk_sectors(disk);
 	virtio_device_init(&blk->vdev, &blk_ops, env, blk_configure(blk));
+	gate_init(&blk->gate, &blk->vdev, blk_ops.nr_queues);
 	*owned = &blk->vdev;
 	return 0;
 }
@@ -497,6 +522,17 @@ bool virtio_blk_resized(struct virtio_device *vdev)
 	}
 	pthread_mutex_unlock(&vdev->lock);
 	return resized;
+}
+
+void virtio_blk_set_rate(struct virtio_device *vdev,
+			 const struct rate_change *change)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+
+	assert(vdev->ops == &blk_ops);
+	pthread_mutex_lock(&vdev->lock);
+	gate_set(&blk->gate, change);
+	pthread_mutex_unlock(&vdev->lock);
 }
 
 const struct virtio_blk_stats *

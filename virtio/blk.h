@@ -5,6 +5,7 @@
 #ifndef MOTE_VIRTIO_BLK_H
 #define MOTE_VIRTIO_BLK_H
 
+#include "base/rate.h"
 #include "base/telemetry.h"
 #include "virtio/disk.h"
 #include "virtio/virtio.h"
@@ -34,6 +35,13 @@ int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
  * change.  Loop; takes the lock.
  */
 bool virtio_blk_resized(struct virtio_device *vdev);
+
+/* Limits the requests (operations) of VDEV, which must be a block device, and
+ * the bytes that they read, write and zero: at once, and for the next driver,
+ * too.  Loop; takes the lock.
+ */
+void virtio_blk_set_rate(struct virtio_device *vdev,
+			 const struct rate_change *change);
 
 /* The counters of VDEV, which must be a block device; they live as long. */
 const struct virtio_blk_stats *

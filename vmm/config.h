@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/rate.h"
 #include "base/util.h"
 
 #define CONFIG_MAX_DISKS  14
@@ -26,6 +27,7 @@ struct disk_config {
 	bool direct;
 	bool writethrough;
 	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
+	struct rate_config rate;
 };
 
 struct net_config {
@@ -34,6 +36,7 @@ struct net_config {
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
+	struct rate_config rx, tx;
 };
 
 struct vsock_config {
@@ -52,8 +55,11 @@ struct vm_config {
 	unsigned int nr_disks;
 	struct net_config net[CONFIG_MAX_NETS];
 	unsigned int nr_nets;
-	uint64_t timeout_ns;	   /* 0: none */
-	uint64_t rng_rate;	   /* bytes a second; 0: no limit */
+	uint64_t timeout_ns; /* 0: none */
+	bool rng_given;
+	struct rate_config rng;
+	bool console_given;
+	struct rate_config console;
 	bool balloon_given;	   /* even if it asks for 0 */
 	uint64_t balloon;	   /* bytes asked for from the start */
 	uint64_t balloon_stats_ns; /* interval; 0: no statistics */

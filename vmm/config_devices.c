@@ -6,6 +6,7 @@
  * own options follow.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "virtio/net.h"
@@ -35,7 +36,7 @@ static bool is_serial(const char *text)
 
 /* One of the words after a disk's file name. */
 static bool set_disk_flag(struct parse *p, struct disk_config *d,
-			  const char *flag)
+			  struct limit_words *limit, const char *flag)
 {
 	const char *cache = flag_value(flag, "cache=");
 	const char *serial = flag_value(flag, "serial=");
@@ -50,6 +51,8 @@ static bool set_disk_flag(struct parse *p, struct disk_config *d,
 		d->writethrough = true;
 	else if (serial && is_serial(serial))
 		d->serial = serial;
+	else if (limit_word_tail(flag))
+		return parse_limit(p, "-d ", limit, flag);
 	else if (cache)
 		return parse_refuse(
 			p, "-d %s,%s: cache is writeback or writethrough",
@@ -64,7 +67,8 @@ static bool set_disk_flag(struct parse *p, struct disk_config *d,
 		return parse_refuse(
 			p,
 			"-d %s,%s: after the file name come ro, direct, "
-			"cache= and serial=, nothing else",
+			"cache=, serial=, rate=, burst=, ops= and ops-burst=, "
+			"nothing else",
 			d->path, flag);
 	return true;
 }
@@ -72,6 +76,7 @@ static bool set_disk_flag(struct parse *p, struct disk_config *d,
 bool parse_disk(struct parse *p, char *word)
 {
 	struct disk_config *d = &p->config->disk[p->config->nr_disks];
+	struct limit_words limit = { 0 };
 	char *save = NULL, *flag;
 
 	if (p->config->nr_disks == CONFIG_MAX_DISKS)
@@ -82,9 +87,11 @@ bool parse_disk(struct parse *p, char *word)
 		return parse_refuse(p, "-d '%s': give a file name first", word);
 	strtok_r(word, ",", &save);
 	while ((flag = strtok_r(NULL, ",", &save))) {
-		if (!set_disk_flag(p, d, flag))
+		if (!set_disk_flag(p, d, &limit, flag))
 			return false;
 	}
+	if (!parse_limit_end(p, "-d", &limit, &d->rate))
+		return false;
 	p->config->nr_disks++;
 	return true;
 }
@@ -119,21 +126,44 @@ bool parse_balloon(struct parse *p, char *word)
 	return true;
 }
 
+/* A device that has no other words than those of a rate limit. */
+static bool parse_rate_words(struct parse *p, const char *option, char *word,
+			     bool *given, struct rate_config *rate)
+{
+	struct limit_words words = { 0 };
+	char *save = NULL, *flag;
+	char before[16];
+
+	if (*given)
+		return parse_refuse(p, "%s %s: given twice", option, word);
+	flag = strtok_r(word, ",", &save);
+	if (!flag)
+		return parse_refuse(p, "%s '': give rate= or ops=", option);
+	for (; flag; flag = strtok_r(NULL, ",", &save)) {
+		if (!limit_word_tail(flag))
+			return parse_refuse(
+				p,
+				"%s %s: give rate=, burst=, ops= and "
+				"ops-burst=, nothing else",
+				option, flag);
+		snprintf(before, sizeof(before), "%s ", option);
+		if (!parse_limit(p, before, &words, flag))
+			return false;
+	}
+	*given = true;
+	return parse_limit_end(p, option, &words, rate);
+}
+
 bool parse_rng(struct parse *p, char *word)
 {
-	static const char rate[] = "rate=";
+	return parse_rate_words(p, "--rng", word, &p->config->rng_given,
+				&p->config->rng);
+}
 
-	if (p->config->rng_rate > 0)
-		return parse_refuse(p, "--rng %s: given twice", word);
-	if (strncmp(word, rate, strlen(rate)) != 0 ||
-	    !config_parse_size(word + strlen(rate), &p->config->rng_rate) ||
-	    p->config->rng_rate == 0)
-		return parse_refuse(
-			p,
-			"--rng %s: give rate= and a size above 0 for each "
-			"second, e.g. rate=64K",
-			word);
-	return true;
+bool parse_console(struct parse *p, char *word)
+{
+	return parse_rate_words(p, "--console", word, &p->config->console_given,
+				&p->config->console);
 }
 
 bool config_parse_mac(const char *word, uint8_t mac[6])
@@ -185,6 +215,24 @@ static bool set_net_fd(struct parse *p, struct net_config *n, const char *word)
 	return true;
 }
 
+/* A limit's word holds for both directions unless one is named before it. */
+static bool set_net_limit(struct parse *p, struct limit_words limit[2],
+			  const char *flag, bool *known)
+{
+	bool rx = strncmp(flag, "rx-", 3) == 0;
+	bool tx = strncmp(flag, "tx-", 3) == 0;
+	const char *word = rx || tx ? flag + 3 : flag;
+
+	*known = limit_word_tail(word);
+	if (!*known)
+		return true;
+	if (rx || tx)
+		return parse_limit(p, rx ? "--net rx-" : "--net tx-",
+				   &limit[tx], word);
+	return parse_limit(p, "--net ", &limit[0], word) &&
+	       parse_limit(p, "--net ", &limit[1], word);
+}
+
 static bool set_net_option(struct parse *p, struct net_config *n,
 			   const char *flag)
 {
@@ -211,8 +259,8 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 	}
 	return parse_refuse(
 		p,
-		"--net %s: after tap=NAME or fd=N come mac= and mtu=, "
-		"nothing else",
+		"--net %s: after tap=NAME or fd=N come mac=, mtu=, rate=, "
+		"burst=, ops= and ops-burst=, nothing else",
 		flag);
 }
 
@@ -237,6 +285,7 @@ static bool check_net(struct parse *p, const struct net_config *n)
 bool parse_net(struct parse *p, char *word)
 {
 	struct net_config *n = &p->config->net[p->config->nr_nets];
+	struct limit_words limit[2] = { 0 }; /* rx, tx */
 	char *save = NULL, *flag;
 	bool ok;
 
@@ -256,9 +305,14 @@ bool parse_net(struct parse *p, char *word)
 	else
 		ok = parse_refuse(p, "--net '%s': give tap=NAME or fd=N first",
 				  word);
-	while (ok && (flag = strtok_r(NULL, ",", &save)))
-		ok = set_net_option(p, n, flag);
-	ok = ok && check_net(p, n);
+	while (ok && (flag = strtok_r(NULL, ",", &save))) {
+		bool known;
+
+		ok = set_net_limit(p, limit, flag, &known) &&
+		     (known || set_net_option(p, n, flag));
+	}
+	ok = ok && parse_limit_end(p, "--net", &limit[0], &n->rx) &&
+	     parse_limit_end(p, "--net", &limit[1], &n->tx) && check_net(p, n);
 	p->config->nr_nets += ok;
 	return ok;
 }

@@ -59,6 +59,12 @@ static struct virtio_env next_env(struct machine *m)
 
 static_assert(CONFIG_SERIAL_LEN == DISK_ID_BYTES, "-d FILE,serial=");
 
+/* What the operator wants of both buckets. */
+static struct rate_change all_of(const struct rate_config *config)
+{
+	return (struct rate_change){ &config->bytes, &config->ops };
+}
+
 static const char *disk_remedy(int err)
 {
 	switch (err) {
@@ -80,6 +86,7 @@ static const char *disk_remedy(int err)
 
 static int add_disk(struct machine *m, const struct disk_config *config)
 {
+	const struct rate_change rate = all_of(&config->rate);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	struct disk *disk;
@@ -98,21 +105,33 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 	if (config->serial)
 		disk_set_id(disk, config->serial);
 	ret = virtio_blk_create(&env, disk, &vdev);
-	if (ret < 0)
+	if (ret < 0) {
 		disk_close(disk);
-	else
+	} else {
+		virtio_blk_set_rate(vdev, &rate);
 		ret = add_device(m, vdev);
+	}
 	if (ret < 0)
 		log_error("-d %s: %s", config->path, log_errno(ret));
 	return ret;
 }
 
+static int add_console(struct machine *m, struct port *port)
+{
+	const struct rate_change rate = all_of(&m->config->console);
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_console_create(&env, port, &vdev);
+
+	if (ret < 0)
+		return ret;
+	virtio_console_set_rate(vdev, &rate);
+	return add_device(m, vdev);
+}
+
 static int add_rng(struct machine *m)
 {
-	const struct rate_bucket_config rate = {
-		.size = m->config->rng_rate,
-		.refill_ns = 1000000000,
-	};
+	const struct rate_change rate = all_of(&m->config->rng);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	int ret = virtio_rng_create(&env, &vdev);
@@ -201,6 +220,8 @@ static int open_net(const struct net_config *config,
 static int add_net(struct machine *m, const struct net_config *config)
 {
 	struct virtio_net_params params = { .mtu = config->mtu };
+	const struct rate_change rx = all_of(&config->rx);
+	const struct rate_change tx = all_of(&config->tx);
 	struct net_backend *backend;
 	struct virtio_device *vdev;
 	struct virtio_env env;
@@ -218,6 +239,7 @@ static int add_net(struct machine *m, const struct net_config *config)
 		backend->close(backend);
 		return ret;
 	}
+	virtio_net_set_rates(vdev, &rx, &tx);
 	return add_device(m, vdev);
 }
 
@@ -286,15 +308,11 @@ static int check_room(const struct vm_config *config)
 
 int devices_add(struct machine *m, struct port *console)
 {
-	struct virtio_env env = next_env(m);
-	struct virtio_device *vdev;
 	int ret = check_room(m->config);
 
 	if (ret < 0)
 		return ret;
-	ret = virtio_console_create(&env, console, &vdev);
-	if (ret == 0)
-		ret = add_device(m, vdev);
+	ret = add_console(m, console);
 	if (ret < 0)
 		goto err;
 	ret = add_rng(m);

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "virtio/console.h"
 #include "vmm/cpuid.h"
 #include "vmm/devices.h"
 #include "vmm/kvm.h"
@@ -350,10 +352,25 @@ bool machine_undo(struct machine *m)
 	return true;
 }
 
+/* What the guest still has to say may be said at once. */
+static void lift_console_limit(struct machine *m)
+{
+	const struct rate_bucket_config none = { 0 };
+
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		if (vdev->ops->device_id == VIRTIO_ID_CONSOLE)
+			virtio_console_set_rate(
+				vdev, &(struct rate_change){ &none, &none });
+	}
+}
+
 bool machine_drain(struct machine *m)
 {
 	bool rang = false;
 
+	lift_console_limit(m);
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
