@@ -9,6 +9,8 @@
 
 #include "base/log.h"
 #include "virtio/balloon.h"
+#include "virtio/blk.h"
+#include "virtio/net.h"
 #include "vmm/api_call.h"
 #include "vmm/json_pool.h"
 
@@ -147,12 +149,14 @@ static bool get_balloon(struct api_call *call)
 
 /* --- while it runs --------------------------------------------------------- */
 
-/* The machine's device of the kind DEVICE_ID, NULL when there is none. */
-static struct virtio_device *find_device(const struct machine *m,
-					 uint32_t device_id)
+/* The machine's device NUMBER of the kind DEVICE_ID, NULL when there is none.
+ */
+static struct virtio_device *
+find_device(const struct machine *m, uint32_t device_id, unsigned int number)
 {
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
-		if (m->device[i].vdev->ops->device_id == device_id)
+		if (m->device[i].vdev->ops->device_id == device_id &&
+		    number-- == 0)
 			return m->device[i].vdev;
 	}
 	return NULL;
@@ -165,7 +169,7 @@ static struct virtio_device *balloon_of(struct api_call *call)
 		api_refuse(call->error, NO_BALLOON);
 		return NULL;
 	}
-	return find_device(call->api->machine, VIRTIO_ID_BALLOON);
+	return find_device(call->api->machine, VIRTIO_ID_BALLOON, 0);
 }
 
 static bool patch_balloon(struct api_call *call)
@@ -231,22 +235,76 @@ static bool get_balloon_statistics(struct api_call *call)
 	return true;
 }
 
+/* What changes of a limiter that is in use. */
+struct limiter_change {
+	struct rate_bucket_config bytes, ops;
+	struct rate_change change; /* points to the two */
+};
+
+/* UPDATE's buckets become LIMITER's, and C is what that means: a bucket that is
+ * not given stays, one of nothing is no limit from now on.
+ */
+static void update_limiter(struct api_limiter *limiter,
+			   const struct api_limiter *update,
+			   struct limiter_change *c)
+{
+	const struct schema *s = &api_limiter_schema;
+
+	schema_merge(s, limiter, s, update);
+	c->bytes = api_bucket_rate(&update->bandwidth);
+	c->ops = api_bucket_rate(&update->ops);
+	c->change = (struct rate_change){ NULL, NULL };
+	if (schema_has(s, update, "bandwidth"))
+		c->change.bytes = &c->bytes;
+	if (schema_has(s, update, "ops"))
+		c->change.ops = &c->ops;
+}
+
 static bool patch_drive(struct api_call *call)
 {
-	const struct api_drive *drive = &call->body->drive;
+	const struct api_drive *update = &call->body->drive;
+	const struct schema *s = &api_drive_update_schema;
+	struct api *api = call->api;
+	struct api_drive *drive = api_find_drive(&api->config, call->id);
+	struct virtio_device *vdev;
+	struct limiter_change c;
 
-	if (!api_find_drive(&call->api->config, drive->drive_id))
+	if (!drive)
 		return api_refuse(call->error, PATCH_DRIVE_FAILED,
 				  "Device not found.");
-	return api_refuse(call->error, PATCH_DRIVE_FAILED,
-			  "It cannot be changed while the machine runs yet.");
+	vdev = find_device(api->machine, VIRTIO_ID_BLOCK, drive->number);
+	if (schema_has(s, update, "path_on_host") &&
+	    !replace_file(vdev, drive, update->path_on_host, call->error))
+		return false;
+	if (schema_has(s, update, "rate_limiter")) {
+		update_limiter(&drive->rate_limiter, &update->rate_limiter, &c);
+		schema_set(&api_drive_schema, drive, "rate_limiter");
+		virtio_blk_set_rate(vdev, &c.change);
+	}
+	return true;
 }
 
 static bool patch_net(struct api_call *call)
 {
-	if (!api_find_net(&call->api->config, call->body->net.iface_id))
+	const struct api_net *update = &call->body->net;
+	const struct schema *s = &api_net_update_schema;
+	struct api *api = call->api;
+	struct api_net *net = api_find_net(&api->config, call->id);
+	struct virtio_device *vdev;
+	struct limiter_change rx, tx;
+
+	if (!net)
 		return refuse_bare(call, "Device not found");
-	return api_refuse(call->error, "Rate limiters are not supported yet.");
+	vdev = find_device(api->machine, VIRTIO_ID_NET,
+			   (unsigned int)(net - api->config.net));
+	update_limiter(&net->rx_rate_limiter, &update->rx_rate_limiter, &rx);
+	update_limiter(&net->tx_rate_limiter, &update->tx_rate_limiter, &tx);
+	if (schema_has(s, update, "rx_rate_limiter"))
+		schema_set(&api_net_schema, net, "rx_rate_limiter");
+	if (schema_has(s, update, "tx_rate_limiter"))
+		schema_set(&api_net_schema, net, "tx_rate_limiter");
+	virtio_net_set_rates(vdev, &rx.change, &tx.change);
+	return true;
 }
 
 static bool patch_vm(struct api_call *call)

@@ -56,6 +56,7 @@ struct api_drive {
 	unsigned int cache_type, io_engine;
 	char path_on_host[PATH_MAX], socket[API_SOCKET_SIZE];
 	struct api_limiter rate_limiter;
+	unsigned int number; /* of the machine's disks, once it is made */
 };
 
 struct api_net {
@@ -82,10 +83,10 @@ struct api_entropy {
 	struct api_limiter rate_limiter;
 };
 
-extern const struct schema api_boot_source_schema, api_machine_schema,
-	api_machine_update_schema, api_drive_schema, api_drive_update_schema,
-	api_net_schema, api_net_update_schema, api_vsock_schema,
-	api_balloon_schema, api_balloon_update_schema,
+extern const struct schema api_limiter_schema, api_boot_source_schema,
+	api_machine_schema, api_machine_update_schema, api_drive_schema,
+	api_drive_update_schema, api_net_schema, api_net_update_schema,
+	api_vsock_schema, api_balloon_schema, api_balloon_update_schema,
 	api_balloon_interval_schema, api_entropy_schema, api_action_schema,
 	api_state_schema;
 
@@ -164,6 +165,12 @@ bool api_put_entropy(struct api_config *config,
 /* The drive or interface of that name, or NULL. */
 struct api_drive *api_find_drive(struct api_config *config, const char *id);
 struct api_net *api_find_net(struct api_config *config, const char *id);
+
+/* A limiter, and one of its buckets, as the monitor has them; a bucket that was
+ * not given is none.
+ */
+struct rate_bucket_config api_bucket_rate(const struct api_bucket *bucket);
+struct rate_config api_limiter_rate(const struct api_limiter *limiter);
 
 /* The machine that CONFIG asks for; VM points into CONFIG.  False: ERROR says
  * what is missing.

@@ -47,11 +47,32 @@ static bool make_cmdline(struct api_config *config)
 	return n >= 0 && (size_t)n < size;
 }
 
+struct rate_bucket_config api_bucket_rate(const struct api_bucket *bucket)
+{
+	uint64_t ms = MIN(bucket->refill_time, UINT64_MAX / 1000000);
+
+	return (struct rate_bucket_config){
+		.size = bucket->size,
+		.refill_ns = ms * 1000000,
+		.burst = bucket->one_time_burst,
+	};
+}
+
+struct rate_config api_limiter_rate(const struct api_limiter *limiter)
+{
+	return (struct rate_config){
+		.bytes = api_bucket_rate(&limiter->bandwidth),
+		.ops = api_bucket_rate(&limiter->ops),
+	};
+}
+
 static void add_drive(struct vm_config *vm, struct api_drive *drive)
 {
-	vm->disk[vm->nr_disks++] = (struct disk_config){
+	drive->number = vm->nr_disks++;
+	vm->disk[drive->number] = (struct disk_config){
 		.path = drive->path_on_host,
 		.read_only = drive->is_read_only,
+		.rate = api_limiter_rate(&drive->rate_limiter),
 	};
 }
 
@@ -63,6 +84,8 @@ static void add_net(struct vm_config *vm, const struct api_net *net)
 		.tap = net->host_dev_name,
 		.fd = -1,
 		.mtu = (uint16_t)net->mtu,
+		.rx = api_limiter_rate(&net->rx_rate_limiter),
+		.tx = api_limiter_rate(&net->tx_rate_limiter),
 	};
 	n->has_mac = config_parse_mac(net->guest_mac, n->mac);
 }
@@ -98,6 +121,7 @@ bool api_config_machine(struct api_config *config, struct vm_config *vm,
 		add_net(vm, &config->net[i]);
 	vm->vsock.path = config->has_vsock ? config->vsock.uds_path : NULL;
 	vm->vsock.cid = (uint32_t)config->vsock.guest_cid;
+	vm->rng = api_limiter_rate(&config->entropy.rate_limiter);
 	vm->balloon_given = config->has_balloon;
 	vm->balloon = MIB(config->balloon.amount_mib);
 	vm->balloon_stats_ns =
@@ -119,6 +143,7 @@ static void describe_drive(struct api_drive *to, unsigned int index,
 	snprintf(to->drive_id, sizeof(to->drive_id), "vd%c", 'a' + index);
 	snprintf(to->path_on_host, sizeof(to->path_on_host), "%s", disk->path);
 	to->is_read_only = disk->read_only;
+	to->number = index;
 	to->cache_type = API_CACHE_WRITEBACK;
 	schema_set(s, to, "drive_id");
 	schema_set(s, to, "is_root_device");

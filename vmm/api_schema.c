@@ -67,7 +67,7 @@ static const struct field limiter_fields[] = {
 	OBJECT(api_limiter, ops, OPTIONAL, bucket_schema),
 };
 
-static const struct schema limiter_schema = {
+const struct schema api_limiter_schema = {
 	SCHEMA(api_limiter, "RateLimiterConfig", limiter_fields),
 };
 
@@ -122,7 +122,7 @@ static const struct field drive_fields[] = {
 	WORD(api_drive, cache_type, PRESET, caches),
 	BOOL(api_drive, is_read_only, PRESET),
 	TEXT(api_drive, path_on_host, OPTIONAL),
-	OBJECT(api_drive, rate_limiter, OPTIONAL, limiter_schema),
+	OBJECT(api_drive, rate_limiter, OPTIONAL, api_limiter_schema),
 	WORD(api_drive, io_engine, PRESET, engines),
 	TEXT(api_drive, socket, OPTIONAL),
 };
@@ -134,7 +134,7 @@ const struct schema api_drive_schema = {
 static const struct field drive_update_fields[] = {
 	TEXT(api_drive, drive_id, REQUIRED),
 	TEXT(api_drive, path_on_host, OPTIONAL),
-	OBJECT(api_drive, rate_limiter, OPTIONAL, limiter_schema),
+	OBJECT(api_drive, rate_limiter, OPTIONAL, api_limiter_schema),
 };
 
 const struct schema api_drive_update_schema = {
@@ -146,8 +146,8 @@ static const struct field net_fields[] = {
 	TEXT(api_net, host_dev_name, REQUIRED),
 	TEXT(api_net, guest_mac, OPTIONAL),
 	UINT(api_net, mtu, OPTIONAL, UINT16_MAX),
-	OBJECT(api_net, rx_rate_limiter, OPTIONAL, limiter_schema),
-	OBJECT(api_net, tx_rate_limiter, OPTIONAL, limiter_schema),
+	OBJECT(api_net, rx_rate_limiter, OPTIONAL, api_limiter_schema),
+	OBJECT(api_net, tx_rate_limiter, OPTIONAL, api_limiter_schema),
 };
 
 const struct schema api_net_schema = {
@@ -156,8 +156,8 @@ const struct schema api_net_schema = {
 
 static const struct field net_update_fields[] = {
 	TEXT(api_net, iface_id, REQUIRED),
-	OBJECT(api_net, rx_rate_limiter, OPTIONAL, limiter_schema),
-	OBJECT(api_net, tx_rate_limiter, OPTIONAL, limiter_schema),
+	OBJECT(api_net, rx_rate_limiter, OPTIONAL, api_limiter_schema),
+	OBJECT(api_net, tx_rate_limiter, OPTIONAL, api_limiter_schema),
 };
 
 const struct schema api_net_update_schema = {
@@ -204,7 +204,7 @@ const struct schema api_balloon_interval_schema = {
 };
 
 static const struct field entropy_fields[] = {
-	OBJECT(api_entropy, rate_limiter, OPTIONAL, limiter_schema),
+	OBJECT(api_entropy, rate_limiter, OPTIONAL, api_limiter_schema),
 };
 
 const struct schema api_entropy_schema = {
