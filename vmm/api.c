@@ -216,6 +216,9 @@ void api_handle(struct api *api, const struct http_request *request,
 	reply->status = 204;
 	if (!answer(&call, request, reply)) {
 		reply->status = 400;
+		/* The body may have used up the pool. */
+		json_pool_close();
+		json_pool_open();
 		call.answer = json_object();
 		json_object_set_new(call.answer, "fault_message",
 				    json_pool_string(error.text));
