@@ -441,6 +441,41 @@ static void blk_destroy(struct virtio_device *vdev)
 	free(blk);
 }
 
+static const struct telemetry_field blk_fields[] = {
+	{ "reads", offsetof(struct virtio_blk, stats.reads),
+	  TELEMETRY_COUNTER },
+	{ "writes", offsetof(struct virtio_blk, stats.writes),
+	  TELEMETRY_COUNTER },
+	{ "flushes", offsetof(struct virtio_blk, stats.flushes),
+	  TELEMETRY_COUNTER },
+	{ "discards", offsetof(struct virtio_blk, stats.discards),
+	  TELEMETRY_COUNTER },
+	{ "zeroes", offsetof(struct virtio_blk, stats.zeroes),
+	  TELEMETRY_COUNTER },
+	{ "read_bytes", offsetof(struct virtio_blk, stats.read_bytes),
+	  TELEMETRY_COUNTER },
+	{ "write_bytes", offsetof(struct virtio_blk, stats.write_bytes),
+	  TELEMETRY_COUNTER },
+	{ "discard_bytes", offsetof(struct virtio_blk, stats.discard_bytes),
+	  TELEMETRY_COUNTER },
+	{ "zero_bytes", offsetof(struct virtio_blk, stats.zero_bytes),
+	  TELEMETRY_COUNTER },
+	{ "errors", offsetof(struct virtio_blk, stats.errors),
+	  TELEMETRY_COUNTER },
+	{ "read_ns", offsetof(struct virtio_blk, stats.read_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "write_ns", offsetof(struct virtio_blk, stats.write_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "flush_ns", offsetof(struct virtio_blk, stats.flush_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "discard_ns", offsetof(struct virtio_blk, stats.discard_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "zero_ns", offsetof(struct virtio_blk, stats.zero_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "stall_ns", offsetof(struct virtio_blk, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
+
 static const struct virtio_device_ops blk_ops = {
 	.name = "blk",
 	.device_id = VIRTIO_ID_BLOCK,
@@ -449,6 +484,8 @@ static const struct virtio_device_ops blk_ops = {
 		    1ull << VIRTIO_BLK_F_CONFIG_WCE |
 		    1ull << VIRTIO_BLK_F_DISCARD |
 		    1ull << VIRTIO_BLK_F_WRITE_ZEROES,
+	.fields = blk_fields,
+	.nr_fields = ARRAY_SIZE(blk_fields),
 	.nr_queues = 1,
 	.queue_size = BLK_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_blk_config),

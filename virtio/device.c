@@ -248,9 +248,26 @@ static void virtio_finish_queue(struct virtio_device *vdev, unsigned int q)
 	vq->budget = VIRTQ_NO_BUDGET;
 }
 
+/* Whether the driver wants to hear of what was given back of queue Q. */
+static bool virtio_notify_due(struct virtio_device *vdev, unsigned int q)
+{
+	struct virtio_queue_stats *stats = &vdev->queue_stats[q];
+	struct virtqueue *vq = &vdev->vq[q];
+	uint16_t used = vq->next_used - vq->notified_used;
+	bool due;
+
+	if (!vq->live || used == 0)
+		return false;
+	due = virtq_should_notify(vq);
+	counter_add(&stats->used, used);
+	counter_add(&stats->suppressed, !due);
+	return due;
+}
+
 void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
 {
 	bool notify = false;
+	uint64_t begin;
 	int ret;
 
 	/* virtio 1.2 §2.1.2: nothing is consumed before DRIVER_OK; §4.2.2.1:
@@ -262,11 +279,13 @@ void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
 	/* A device may take from other queues of its own, too. */
 	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++)
 		vdev->vq[i].budget = vdev->vq[i].size;
+	begin = now_ns();
 	ret = vdev->ops->queue_notify(vdev, q);
 	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++) {
 		virtio_finish_queue(vdev, i);
-		notify |= virtq_should_notify(&vdev->vq[i]);
+		notify |= virtio_notify_due(vdev, i);
 	}
+	histogram_add(&vdev->run_ns, now_ns() - begin);
 	/* virtio 1.2 §2.7.7.2: of what was used before an error, too */
 	if (notify)
 		virtio_interrupt(vdev, VIRTIO_MMIO_INT_VRING);
@@ -288,10 +307,24 @@ void virtio_doorbell(struct virtio_device *vdev, unsigned int q)
 		rings = 0;
 	pthread_mutex_lock(&vdev->lock);
 	counter_add(&vdev->doorbells, 1);
-	if (virtio_running(vdev))
-		histogram_add(&vdev->queue_depth, virtq_depth(&vdev->vq[q]));
+	counter_add(&vdev->queue_stats[q].kicks, 1);
+	if (virtio_running(vdev)) {
+		unsigned int depth = virtq_depth(&vdev->vq[q]);
+
+		histogram_add(&vdev->queue_depth, depth);
+		counter_raise(&vdev->queue_stats[q].peak,
+			      depth + vdev->vq[q].nr_in_flight);
+	}
 	virtio_run_queue_locked(vdev, q);
 	pthread_mutex_unlock(&vdev->lock);
+}
+
+unsigned int virtio_queue_depth_locked(const struct virtio_device *vdev,
+				       unsigned int q)
+{
+	const struct virtqueue *vq = &vdev->vq[q];
+
+	return vq->live ? virtq_depth(vq) + vq->nr_in_flight : 0;
 }
 
 void virtio_config_changed_locked(struct virtio_device *vdev)

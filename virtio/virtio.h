@@ -63,6 +63,12 @@ struct virtio_device_ops {
 	uint16_t queue_size;	/* QueueNumMax: 2^n, <= VIRTQ_MAX_SIZE */
 	size_t config_size;	/* bytes of configuration space */
 
+	/* What this kind of device counts besides what all do; offsets are from
+	 * the struct virtio_device.
+	 */
+	const struct telemetry_field *fields;
+	unsigned int nr_fields;
+
 	/* DRIVER_OK was set; vdev->driver_features are final.  The doorbells of
 	 * all live queues ring after this.  Optional.
 	 */
@@ -95,6 +101,17 @@ struct virtio_doorbell {
 	int fd;
 };
 
+/* Written by the loop, read by anyone. */
+struct virtio_queue_stats {
+	struct counter kicks; /* doorbells that reached us */
+	struct counter used;  /* chains given back */
+	/* Runs that gave chains back of which the driver did not want to hear
+	 * (§2.7.7); the others are interrupts.
+	 */
+	struct counter suppressed;
+	struct counter peak; /* the most chains with us at a kick */
+};
+
 struct virtio_device {
 	const struct virtio_device_ops *ops;
 	struct virtio_env env;
@@ -113,6 +130,8 @@ struct virtio_device {
 	struct counter interrupts;
 	struct counter resets_needed;
 	struct histogram queue_depth; /* available chains at each kick */
+	struct histogram run_ns;      /* each run of a queue held the loop */
+	struct virtio_queue_stats queue_stats[VIRTIO_MAX_QUEUES];
 };
 
 /* Fills the generic part of a fresh, zeroed device; called by each device's
@@ -149,6 +168,12 @@ void virtio_doorbell(struct virtio_device *vdev, unsigned int q);
  * become ready; not from within an op.  Loop, lock held.
  */
 void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q);
+
+/* Chains of queue Q that the driver has made available and not got back: those
+ * waiting in the ring and those in flight.  Lock held.
+ */
+unsigned int virtio_queue_depth_locked(const struct virtio_device *vdev,
+				       unsigned int q);
 
 /* The device configuration changed (§2.5, §4.2.2): bumps ConfigGeneration and
  * notifies when DRIVER_OK.  Lock held.
