@@ -27,12 +27,12 @@ HARDEN	:= -fstack-protector-strong -fPIE \
 	   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
 	   -Wl,--gc-sections -Wl,--fatal-warnings -nostdlib $(MUSL)/rcrt1.o
-LDLIBS	:= -ljansson
+LDLIBS	:= -ljansson -l:liburing.a
 LIBC	:= $(MUSL)/libc.a -lgcc
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev musl-dev
+PKG_BUILD := gcc libc6-dev libjansson-dev liburing-dev musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
