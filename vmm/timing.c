@@ -94,7 +94,7 @@ static json_t *queues_json(struct virtio_device *vdev)
 	json_t *queues = json_array();
 
 	pthread_mutex_lock(&vdev->lock);
-	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 		const struct virtio_queue_stats *st = &vdev->queue_stats[q];
 		json_int_t depth = virtio_queue_depth_locked(vdev, q);
 
