@@ -373,11 +373,26 @@ static void console_destroy(struct virtio_device *vdev)
 	free(con);
 }
 
+static const struct telemetry_field console_fields[] = {
+	{ "out_bytes", offsetof(struct virtio_console, stats.out_bytes),
+	  TELEMETRY_COUNTER },
+	{ "in_bytes", offsetof(struct virtio_console, stats.in_bytes),
+	  TELEMETRY_COUNTER },
+	{ "emerg_bytes", offsetof(struct virtio_console, stats.emerg_bytes),
+	  TELEMETRY_COUNTER },
+	{ "emerg_dropped", offsetof(struct virtio_console, stats.emerg_dropped),
+	  TELEMETRY_COUNTER },
+	{ "stall_ns", offsetof(struct virtio_console, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
+
 static const struct virtio_device_ops console_ops = {
 	.name = "console",
 	.device_id = VIRTIO_ID_CONSOLE,
 	.features = 1ull << VIRTIO_CONSOLE_F_SIZE |
 		    1ull << VIRTIO_CONSOLE_F_EMERG_WRITE,
+	.fields = console_fields,
+	.nr_fields = ARRAY_SIZE(console_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = CONSOLE_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_console_config),

@@ -225,12 +225,49 @@ static void net_destroy(struct virtio_device *vdev)
 	free(net);
 }
 
+static const struct telemetry_field net_fields[] = {
+	{ "rx_packets", offsetof(struct virtio_net, stats.rx_packets),
+	  TELEMETRY_COUNTER },
+	{ "rx_bytes", offsetof(struct virtio_net, stats.rx_bytes),
+	  TELEMETRY_COUNTER },
+	{ "rx_bad_size", offsetof(struct virtio_net, stats.rx_bad_size),
+	  TELEMETRY_COUNTER },
+	{ "rx_not_offered", offsetof(struct virtio_net, stats.rx_not_offered),
+	  TELEMETRY_COUNTER },
+	{ "rx_no_buffers", offsetof(struct virtio_net, stats.rx_no_buffers),
+	  TELEMETRY_COUNTER },
+	{ "rx_errors", offsetof(struct virtio_net, stats.rx_errors),
+	  TELEMETRY_COUNTER },
+	{ "tx_packets", offsetof(struct virtio_net, stats.tx_packets),
+	  TELEMETRY_COUNTER },
+	{ "tx_bytes", offsetof(struct virtio_net, stats.tx_bytes),
+	  TELEMETRY_COUNTER },
+	{ "tx_bad_size", offsetof(struct virtio_net, stats.tx_bad_size),
+	  TELEMETRY_COUNTER },
+	{ "tx_bad_header", offsetof(struct virtio_net, stats.tx_bad_header),
+	  TELEMETRY_COUNTER },
+	{ "tx_spoofed", offsetof(struct virtio_net, stats.tx_spoofed),
+	  TELEMETRY_COUNTER },
+	{ "tx_errors", offsetof(struct virtio_net, stats.tx_errors),
+	  TELEMETRY_COUNTER },
+	{ "tx_no_link", offsetof(struct virtio_net, stats.tx_no_link),
+	  TELEMETRY_COUNTER },
+	{ "tx_waits", offsetof(struct virtio_net, stats.tx_waits),
+	  TELEMETRY_COUNTER },
+	{ "rx_stall_ns", offsetof(struct virtio_net, rx.gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "tx_stall_ns", offsetof(struct virtio_net, tx.gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
+
 /* No control queue, and so no CTRL_*, MQ, RSS or GUEST_ANNOUNCE. */
 static const struct virtio_device_ops net_ops = {
 	.name = "net",
 	.device_id = VIRTIO_ID_NET,
 	.features = RX_OFFLOADS | TX_OFFLOADS | F(MRG_RXBUF) | F(MAC) |
 		    F(STATUS) | F(MTU),
+	.fields = net_fields,
+	.nr_fields = ARRAY_SIZE(net_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = NET_QUEUE_SIZE,
 	.config_size = NET_CONFIG_BYTES,

@@ -126,9 +126,22 @@ static void rng_destroy(struct virtio_device *vdev)
 	free(rng);
 }
 
+static const struct telemetry_field rng_fields[] = {
+	{ "requests", offsetof(struct virtio_rng, stats.requests),
+	  TELEMETRY_COUNTER },
+	{ "bytes", offsetof(struct virtio_rng, stats.bytes),
+	  TELEMETRY_COUNTER },
+	{ "errors", offsetof(struct virtio_rng, stats.errors),
+	  TELEMETRY_COUNTER },
+	{ "stall_ns", offsetof(struct virtio_rng, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
+
 static const struct virtio_device_ops rng_ops = {
 	.name = "rng",
 	.device_id = VIRTIO_ID_RNG,
+	.fields = rng_fields,
+	.nr_fields = ARRAY_SIZE(rng_fields),
 	.nr_queues = 1,
 	.queue_size = RNG_QUEUE_SIZE,
 	.queue_notify = rng_queue_notify,

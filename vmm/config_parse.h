@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * config_parse.h - what config.c, config_devices.c and config_limit.c share:
- * words to values
+ * config_parse.h - what the files of config.c share: words to values
  *
- * Private to the three.  A function that returns false has refused: the one line
+ * Private to config.c, config_devices.c and config_limit.c.  A function that returns false has refused: the one line
  * for the operator is written.
  */
 #ifndef MOTE_VMM_CONFIG_PARSE_H

@@ -292,7 +292,7 @@ static int report(struct run *r, uint64_t end_ns)
 	    status == STATUS_CRASHED)
 		show_tail(r);
 	if (r->config.timing)
-		timing_print(&r->machine, r->main_ns, end_ns);
+		timing_print(&r->machine, &r->terminal, r->main_ns, end_ns);
 	return status;
 }
 

@@ -14,10 +14,12 @@
 #include <stdint.h>
 
 #include "vmm/machine.h"
+#include "vmm/terminal.h"
 
 /* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The
  * vCPUs are parked.
  */
-void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns);
+void timing_print(struct machine *m, const struct terminal *terminal,
+		  uint64_t main_ns, uint64_t end_ns);
 
 #endif
