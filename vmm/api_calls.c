@@ -2,6 +2,7 @@
 /*
  * api_calls.c - what each request of the control API does, in one table
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "virtio/blk.h"
 #include "virtio/net.h"
 #include "vmm/api_call.h"
+#include "vmm/devices.h"
 #include "vmm/json_pool.h"
 
 #define NO_BALLOON	"No balloon device found."
@@ -149,19 +151,6 @@ static bool get_balloon(struct api_call *call)
 
 /* --- while it runs --------------------------------------------------------- */
 
-/* The machine's device NUMBER of the kind DEVICE_ID, NULL when there is none.
- */
-static struct virtio_device *
-find_device(const struct machine *m, uint32_t device_id, unsigned int number)
-{
-	for (unsigned int i = 0; i < m->nr_devices; i++) {
-		if (m->device[i].vdev->ops->device_id == device_id &&
-		    number-- == 0)
-			return m->device[i].vdev;
-	}
-	return NULL;
-}
-
 /* The balloon, if one was asked for; NULL after a refusal. */
 static struct virtio_device *balloon_of(struct api_call *call)
 {
@@ -169,7 +158,7 @@ static struct virtio_device *balloon_of(struct api_call *call)
 		api_refuse(call->error, NO_BALLOON);
 		return NULL;
 	}
-	return find_device(call->api->machine, VIRTIO_ID_BALLOON, 0);
+	return devices_find(call->api->machine, VIRTIO_ID_BALLOON, 0);
 }
 
 static bool patch_balloon(struct api_call *call)
@@ -260,15 +249,23 @@ static void update_limiter(struct api_limiter *limiter,
 		c->change.ops = &c->ops;
 }
 
-/* The file is looked at again; another one cannot take its place yet. */
-static bool replace_file(struct virtio_device *vdev,
-			 const struct api_drive *drive, const char *path,
-			 struct api_error *error)
+/* The file that the drive has is looked at again, another takes its place. */
+static bool replace_file(struct api *api, struct api_drive *drive,
+			 const char *path, struct api_error *error)
 {
-	if (strcmp(path, drive->path_on_host) != 0)
+	int ret = devices_replace_disk(api->machine, drive->number, path);
+	char text[80];
+
+	if (ret == -EAGAIN && strcmp(path, drive->path_on_host) == 0) {
+		/* We are who has it, and it may have grown. */
+		virtio_blk_resized(devices_find(api->machine, VIRTIO_ID_BLOCK,
+						drive->number));
+		return true;
+	}
+	if (ret < 0)
 		return api_refuse(error, PATCH_DRIVE_FAILED,
-				  "Another file is not supported yet.");
-	virtio_blk_resized(vdev);
+				  api_os_error(ret, text, sizeof(text)));
+	memcpy(drive->path_on_host, path, strlen(path) + 1);
 	return true;
 }
 
@@ -284,9 +281,9 @@ static bool patch_drive(struct api_call *call)
 	if (!drive)
 		return api_refuse(call->error, PATCH_DRIVE_FAILED,
 				  "Device not found.");
-	vdev = find_device(api->machine, VIRTIO_ID_BLOCK, drive->number);
+	vdev = devices_find(api->machine, VIRTIO_ID_BLOCK, drive->number);
 	if (schema_has(s, update, "path_on_host") &&
-	    !replace_file(vdev, drive, update->path_on_host, call->error))
+	    !replace_file(api, drive, update->path_on_host, call->error))
 		return false;
 	if (schema_has(s, update, "rate_limiter")) {
 		update_limiter(&drive->rate_limiter, &update->rate_limiter, &c);
@@ -307,8 +304,8 @@ static bool patch_net(struct api_call *call)
 
 	if (!net)
 		return refuse_bare(call, "Device not found");
-	vdev = find_device(api->machine, VIRTIO_ID_NET,
-			   (unsigned int)(net - api->config.net));
+	vdev = devices_find(api->machine, VIRTIO_ID_NET,
+			    (unsigned int)(net - api->config.net));
 	update_limiter(&net->rx_rate_limiter, &update->rx_rate_limiter, &rx);
 	update_limiter(&net->tx_rate_limiter, &update->tx_rate_limiter, &tx);
 	if (schema_has(s, update, "rx_rate_limiter"))

@@ -72,6 +72,7 @@ static void add_drive(struct vm_config *vm, struct api_drive *drive)
 	vm->disk[drive->number] = (struct disk_config){
 		.path = drive->path_on_host,
 		.read_only = drive->is_read_only,
+		.queues = 1,
 		.rate = api_limiter_rate(&drive->rate_limiter),
 	};
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include <linux/virtio_balloon.h>
+#include <linux/virtio_ids.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
@@ -25,6 +26,9 @@
  * has ended what is under way; far longer than a disk that works takes.
  */
 #define PATIENCE_NS 500000000u
+
+/* And how long the loop waits for it before another file takes its place. */
+#define REPLACE_NS 200000000u
 
 #define VSOCK_DESCRIPTORS 2048 /* all connections, and the machine's own */
 
@@ -115,6 +119,24 @@ static int choose_engine(struct machine *m, const struct disk_config *config,
 	return 0;
 }
 
+/* What CONFIG says of DISK besides its file.  -errno: choose_engine() has said
+ * why, and DISK is closed.
+ */
+static int set_up_disk(struct machine *m, const struct disk_config *config,
+		       struct disk *disk)
+{
+	int ret;
+
+	if (config->writethrough)
+		disk_set_writethrough(disk);
+	if (config->serial)
+		disk_set_id(disk, config->serial);
+	ret = choose_engine(m, config, disk);
+	if (ret < 0)
+		disk_close(disk);
+	return ret;
+}
+
 static int add_disk(struct machine *m, const struct disk_config *config)
 {
 	const struct rate_change rate = all_of(&config->rate);
@@ -131,15 +153,9 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 				  : "");
 		return ret;
 	}
-	if (config->writethrough)
-		disk_set_writethrough(disk);
-	if (config->serial)
-		disk_set_id(disk, config->serial);
-	ret = choose_engine(m, config, disk);
-	if (ret < 0) {
-		disk_close(disk);
+	ret = set_up_disk(m, config, disk);
+	if (ret < 0)
 		return ret; /* it has said why */
-	}
 	ret = virtio_blk_create(&env, disk, &vdev);
 	if (ret < 0) {
 		disk_close(disk);
@@ -378,5 +394,34 @@ int devices_add(struct machine *m, struct port *console)
 
 err:
 	log_error("virtio device: %s", log_errno(ret));
+	return ret;
+}
+
+struct virtio_device *devices_find(const struct machine *m, uint32_t device_id,
+				   unsigned int number)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		if (m->device[i].vdev->ops->device_id == device_id &&
+		    number-- == 0)
+			return m->device[i].vdev;
+	}
+	return NULL;
+}
+
+int devices_replace_disk(struct machine *m, unsigned int number,
+			 const char *path)
+{
+	const struct disk_config *config = &m->config->disk[number];
+	struct virtio_device *vdev = devices_find(m, VIRTIO_ID_BLOCK, number);
+	struct disk *disk;
+	int ret = disk_open(path, config->read_only, config->direct, &disk);
+
+	if (ret == 0)
+		ret = set_up_disk(m, config, disk);
+	if (ret < 0)
+		return ret;
+	ret = virtio_blk_replace(vdev, disk, REPLACE_NS);
+	if (ret < 0)
+		disk_close(disk);
 	return ret;
 }
