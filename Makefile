@@ -36,7 +36,7 @@ PKG_BUILD := gcc libc6-dev libjansson-dev liburing-dev musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db git
+	     acpica-tools python3 universal-ctags man-db git curl
 # All at once, so that one message names them all.
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
@@ -122,7 +122,7 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint fuzz guest cli kernels linux
+SUITES ?= unit lint fuzz guest cli api kernels linux
 check: needs-ALL $(B)/mote $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
@@ -155,7 +155,7 @@ help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
 	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
-	@echo '                   cli, kernels, linux) runs one suite'
+	@echo '                   cli, api, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
 	@echo 'make bench         bench-start, bench-memory, bench-boot'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
