@@ -125,13 +125,13 @@ json_t *json_pool_string(const char *text)
 
 	if (json)
 		return json;
-	for (i = 0; text[i] && i < sizeof(plain) - 1; i++)
+	for (i = 0; i < sizeof(plain) - 1 && text[i]; i++)
 		plain[i] = text[i] & 0x80 ? '?' : text[i];
 	plain[i] = '\0';
 	return json_string(plain);
 }
 
-/* --- places: a walk over text that is known to be JSON --------------------- */
+/* --- places: a walk over text that is known to be JSON ------------------- */
 
 struct walk {
 	const char *at, *end;
@@ -205,8 +205,8 @@ static bool walk_member(struct walk *w, const char *name, const char **key_end)
 	}
 }
 
-void json_place(const char *text, size_t len, const char *const *path,
-		unsigned int depth, enum json_part part, char *buf, size_t size)
+void json_place(const char *text, size_t len, const struct json_path *path,
+		enum json_part part, char *buf, size_t size)
 {
 	struct walk w = { text, text + len };
 	const char *key_end = text, *line = text;
@@ -214,8 +214,8 @@ void json_place(const char *text, size_t len, const char *const *path,
 
 	*buf = '\0';
 	walk_blanks(&w);
-	for (unsigned int i = 0; i < depth; i++) {
-		if (!walk_member(&w, path[i], &key_end))
+	for (unsigned int i = 0; i < path->depth; i++) {
+		if (!walk_member(&w, path->key[i], &key_end))
 			return;
 	}
 	if (part == JSON_KEY)

@@ -71,8 +71,8 @@ int machine_create(struct machine *m, const struct vm_config *config,
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);
 
-/* Takes everything back after one of these has failed, so that they may be tried
- * again with another configuration.  False when vCPU threads are there already:
+/* Takes everything back after one of these has failed, so that they may be
+ * tried again with another configuration.  False when vCPU threads are there already:
  * the process has to end then.
  */
 bool machine_undo(struct machine *m);

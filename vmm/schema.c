@@ -13,13 +13,10 @@
 #include "vmm/json_pool.h"
 #include "vmm/schema.h"
 
-#define MAX_DEPTH 4
-
 /* One object being read, and the way to it. */
 struct parse {
 	struct schema_source *source;
-	const char *path[MAX_DEPTH];
-	unsigned int depth;
+	struct json_path path;
 };
 
 PRINTF_LIKE(3, 4)
@@ -34,8 +31,8 @@ static bool schema_refuse(struct parse *p, enum json_part part, const char *fmt,
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
 	if (source->text)
-		json_place(source->text, source->len, p->path, p->depth, part,
-			   place, sizeof(place));
+		json_place(source->text, source->len, &p->path, part, place,
+			   sizeof(place));
 	snprintf(source->error, sizeof(source->error), "%s%s", what, place);
 	return false;
 }
@@ -199,7 +196,7 @@ static bool unknown_field(struct parse *p, const struct schema *s)
 		name[i] = s->field[i].name;
 	list_names(names, sizeof(names), name, s->nr_fields);
 	return schema_refuse(p, JSON_KEY, "unknown field `%.60s`, expected %s",
-			     p->path[p->depth - 1], names);
+			     p->path.key[p->path.depth - 1], names);
 }
 
 void schema_init(const struct schema *s, void *object)
@@ -221,7 +218,7 @@ void schema_init(const struct schema *s, void *object)
 static bool take_member(struct parse *p, const struct schema *s,
 			const json_t *json, void *object)
 {
-	const char *key = p->path[p->depth - 1];
+	const char *key = p->path.key[p->path.depth - 1];
 	unsigned int i = 0;
 
 	while (i < s->nr_fields && strcmp(s->field[i].name, key) != 0)
@@ -253,9 +250,9 @@ static bool take_object(struct parse *p, const struct schema *s,
 	{
 		bool ok;
 
-		p->path[p->depth++] = key;
+		p->path.key[p->path.depth++] = key;
 		ok = take_member(p, s, value, object);
-		p->depth--;
+		p->path.depth--;
 		if (!ok)
 			return false;
 	}
