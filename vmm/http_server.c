@@ -36,9 +36,8 @@ static void connection_close(struct http_connection *c)
 static bool connection_send(struct http_connection *c)
 {
 	while (c->out_at < c->out_len) {
-		ssize_t n = send(c->source.fd, c->out + c->out_at,
-				 c->out_len - c->out_at,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = write(c->source.fd, c->out + c->out_at,
+				  c->out_len - c->out_at);
 
 		if (n < 0 && errno == EAGAIN)
 			return true;
@@ -123,8 +122,8 @@ static void connection_serve(struct http_connection *c)
  */
 static bool connection_receive(struct http_connection *c)
 {
-	ssize_t n = recv(c->source.fd, c->in + c->in_len,
-			 sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+	ssize_t n = read(c->source.fd, c->in + c->in_len,
+			 sizeof(c->in) - c->in_len);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -160,8 +159,7 @@ static void connection_ready(struct loop_source *source, uint32_t events)
 static void refuse_client(int fd)
 {
 	/* It fits into the socket's buffer, which is empty. */
-	if (send(fd, HTTP_TOO_MANY, sizeof(HTTP_TOO_MANY) - 1,
-		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (write(fd, HTTP_TOO_MANY, sizeof(HTTP_TOO_MANY) - 1) < 0)
 		errno = 0;
 	close(fd);
 }

@@ -92,6 +92,10 @@ START_TEST(everything)
 	ck_assert_uint_eq(config.balloon_stats_ns, 100000000);
 	ck_assert_int_eq(parse("-k K --balloon 0"), CONFIG_OK);
 	ck_assert_int_eq(parse("-k K --balloon 255M"), CONFIG_OK);
+	ck_assert_int_eq(parse("-k K --api-sock a.sock"), CONFIG_OK);
+	ck_assert_str_eq(config.api_socket, "a.sock");
+	ck_assert_int_eq(parse("-k K"), CONFIG_OK);
+	ck_assert_ptr_null(config.api_socket);
 	ck_assert_int_eq(parse("-k K --help"), CONFIG_HELP);
 	ck_assert_int_eq(parse("-h"), CONFIG_HELP);
 }
@@ -163,6 +167,8 @@ static const struct {
 	{ "-k K -i I -i J", "-i" },
 	{ "-k K -a a -a b", "-a" },
 	{ "-k K --bogus", "--bogus" },
+	{ "-k K --api-sock", "--api-sock" },
+	{ "-k K --api-sock a --api-sock b", "--api-sock b" },
 	{ "-k K --rng", "--rng" },
 	{ "-k K --rng 64K", "--rng 64K" },
 	{ "-k K --rng rate=", "--rng rate=" },
