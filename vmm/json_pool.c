@@ -5,6 +5,7 @@
  * The pool only grows until it is emptied; freeing the youngest block gives it
  * back, which is what jansson's growing buffers do most.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,8 @@
 
 /* jansson's hooks have no argument of their own. */
 static struct {
-	bool seeded;
+	char *bytes; /* JSON_POOL_SIZE; NULL before json_pool_init() */
 	size_t used, youngest;
-	_Alignas(PAGE_SIZE) char bytes[JSON_POOL_SIZE];
 } pool;
 
 static void *pool_malloc(size_t size)
@@ -44,14 +44,26 @@ static void pool_free(void *block)
 		pool.used = pool.youngest;
 }
 
-void json_pool_open(void)
+int json_pool_init(void)
 {
 	size_t seed = 0;
+	void *bytes;
 
+	if (pool.bytes)
+		return 0;
+	bytes = mmap(NULL, JSON_POOL_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bytes == MAP_FAILED)
+		return -ENOMEM;
+	pool.bytes = bytes;
 	/* Left alone, jansson would open /dev/urandom at some later time. */
-	if (!pool.seeded && getrandom(&seed, sizeof(seed), 0) > 0)
+	if (getrandom(&seed, sizeof(seed), 0) > 0)
 		json_object_seed(seed | 1);
-	pool.seeded = true;
+	return 0;
+}
+
+void json_pool_open(void)
+{
 	json_set_alloc_funcs(pool_malloc, pool_free);
 }
 

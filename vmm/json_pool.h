@@ -19,6 +19,11 @@
  */
 #define JSON_POOL_SIZE (2u << 20)
 
+/* Maps the pool, once; the same again is harmless.  0 or -ENOMEM.  Start-up
+ * only.
+ */
+int json_pool_init(void);
+
 void json_pool_open(void);
 void json_pool_close(void);
 

@@ -72,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *text;
 
+	must(json_pool_init() == 0);
 	if (len == 0 || len > HTTP_MAX_BODY)
 		return 0;
 	/* Of exactly that size, so that a byte more is seen. */

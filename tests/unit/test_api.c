@@ -34,7 +34,7 @@ static void set_up(void)
 {
 	memset(&api, 0, sizeof(api));
 	starts = 0;
-	api_init(&api, "unit", fake_start);
+	ck_assert_int_eq(api_init(&api, "unit", fake_start), 0);
 }
 
 /* The status; BODY is then a string. */
