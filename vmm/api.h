@@ -34,7 +34,8 @@ struct api {
 	bool (*start)(struct api *api, struct api_error *error);
 };
 
-/* Readies API (all zeros) for the machine ID.  0, or -ENOMEM.  Start-up only. */
+/* Readies API (all zeros) for the machine ID.  0, or -ENOMEM.  Start-up only.
+ */
 int api_init(struct api *api, const char *id,
 	     bool (*start)(struct api *api, struct api_error *error));
 

@@ -72,8 +72,8 @@ int machine_create(struct machine *m, const struct vm_config *config,
 int machine_start(struct machine *m);
 
 /* Takes everything back after one of these has failed, so that they may be
- * tried again with another configuration.  False when vCPU threads are there already:
- * the process has to end then.
+ * tried again with another configuration.  False when vCPU threads are there
+ * already: the process has to end then.
  */
 bool machine_undo(struct machine *m);
 
