@@ -48,7 +48,7 @@ static const char usage[] =
 	"Example:\n"
 	"  mote api --api-sock /tmp/vm1.sock &\n"
 	"  put() {\n"
-	"          curl --unix-socket /tmp/vm1.sock -X PUT -d \"$2\" "
+	"    curl --unix-socket /tmp/vm1.sock -X PUT -d \"$2\" "
 	"http://localhost/$1\n"
 	"  }\n"
 	"  put machine-config '{\"vcpu_count\": 2, \"mem_size_mib\": 512}'\n"
