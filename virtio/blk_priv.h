@@ -54,7 +54,7 @@ struct virtio_blk {
 	struct list free; /* of those that were used once */
 	unsigned int nr_used;
 	bool held; /* no chain is taken from a queue */
-	struct blk_request request[BLK_REQUESTS];
+	struct blk_request *request; /* BLK_REQUESTS of them, owned */
 };
 
 struct blk_turn {
