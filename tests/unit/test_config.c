@@ -53,7 +53,7 @@ static void check_bucket(const struct rate_bucket_config *bucket,
 		ck_assert_uint_eq(bucket->size, 0);
 		return;
 	}
-	ck_assert_uint_le(bucket->size, MAX(per_second / 10, 1u));
+	ck_assert_uint_le(bucket->size, MAX(per_second / 5, 1u));
 	ck_assert_uint_gt(bucket->size, 0);
 	ck_assert_uint_eq(bucket->refill_ns,
 			  bucket->size * 1000000000 / per_second);
