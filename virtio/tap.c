@@ -140,6 +140,7 @@ static int tap_create(int fd, struct net_backend **owned)
 	if (!tap)
 		return -ENOMEM;
 	*tap = (struct net_backend){
+		.name = "the tap interface",
 		.fd = fd,
 		.features = tap_probe(fd),
 		.receive = tap_receive,

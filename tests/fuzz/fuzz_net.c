@@ -447,6 +447,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memset(f->ram, 0, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	f->backend = (struct net_backend){
+		.name = "the wire",
 		/* Always readable and writable, as far as epoll knows. */
 		.fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC),
 		.features = ALL_OFFLOADS,

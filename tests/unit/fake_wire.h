@@ -98,6 +98,7 @@ static inline void wire_init(struct fake_wire *wire)
 	memset(wire, 0, sizeof(*wire));
 	wire->host = pair[1];
 	wire->backend = (struct net_backend){
+		.name = "the wire",
 		.fd = pair[0],
 		.features = NET_RX_OFFLOADS | NET_TX_OFFLOADS,
 		.receive = wire_receive,
