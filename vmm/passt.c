@@ -136,12 +136,15 @@ static void port_spec(const struct net_config *config, bool udp, char *spec)
 		snprintf(spec, SPEC_BYTES, "none");
 }
 
-/* Starts the process with SOCK and with ERR as its standard error. */
-static int spawn(char *const argv[], int sock, int err, pid_t *pid)
+/* Starts a process with SOCK and with ERR as its standard error.  Its number,
+ * or -errno.
+ */
+static int spawn(char *const argv[], int sock, int err)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, ours;
+	pid_t pid = 0;
 	int ret = posix_spawn_file_actions_init(&files);
 
 	if (ret != 0)
@@ -168,15 +171,14 @@ static int spawn(char *const argv[], int sock, int err, pid_t *pid)
 	if (ret == 0)
 		ret = posix_spawn_file_actions_adddup2(&files, sock, PASST_FD);
 	if (ret == 0)
-		ret = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+		ret = posix_spawnp(&pid, argv[0], &files, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 err_files:
 	posix_spawn_file_actions_destroy(&files);
-	return -ret;
+	return ret == 0 ? pid : -ret;
 }
 
-static int spawn_passt(const struct net_config *config, int sock, int err,
-		       pid_t *pid)
+static int spawn_passt(const struct net_config *config, int sock, int err)
 {
 	char name[] = "passt", quiet[] = "-q", no_map[] = "--no-map-gw";
 	char fd_flag[] = "-F", tcp_flag[] = "-t", udp_flag[] = "-u";
@@ -196,7 +198,7 @@ static int spawn_passt(const struct net_config *config, int sock, int err,
 	}
 	if (!config->loopback)
 		argv[nr++] = no_map;
-	return spawn(argv, sock, err, pid);
+	return spawn(argv, sock, err);
 }
 
 /* What the process says until it closes its standard error, the end of it in
@@ -270,15 +272,14 @@ static int run_passt(const struct net_config *config, int sock, char *text,
 		     size_t len)
 {
 	int err[2], ret;
-	pid_t pid;
 
 	if (pipe2(err, O_CLOEXEC) < 0)
 		return say(text, len, -errno, ": %s", log_errno(errno));
 	fcntl(err[0], F_SETFL, O_NONBLOCK);
-	ret = spawn_passt(config, sock, err[1], &pid);
+	ret = spawn_passt(config, sock, err[1]);
 	close(err[1]);
-	if (ret == 0)
-		ret = await(pid, err[0], text, len);
+	if (ret > 0)
+		ret = await(ret, err[0], text, len);
 	else if (ret == -ENOENT)
 		say(text, len, ret,
 		    ": passt is not installed; install it (Debian: apt install "
