@@ -40,8 +40,10 @@
 #define F(name) (1ull << VIRTIO_NET_F_##name)
 
 #define RX_OFFLOADS                                                            \
-	(F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | F(GUEST_ECN))
-#define TX_OFFLOADS (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(HOST_ECN))
+	(F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | F(GUEST_ECN) |        \
+	 F(GUEST_USO4) | F(GUEST_USO6))
+#define TX_OFFLOADS                                                            \
+	(F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(HOST_ECN) | F(HOST_USO))
 
 enum { RECEIVEQ, TRANSMITQ, NR_QUEUES }; /* virtio 1.2 §5.1.2 */
 

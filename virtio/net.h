@@ -16,6 +16,16 @@
 #include "base/telemetry.h"
 #include "virtio/virtio.h"
 
+/* virtio 1.3 §5.1.3, §5.1.6: newer than some hosts' headers */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 #define NET_MAC_BYTES 6
 #define NET_HDR_BYTES 12u /* struct virtio_net_hdr_v1 */
 
