@@ -11,6 +11,13 @@
  * there is a buffer with room for two frames of the largest size, so that one
  * system call moves many frames, or the part of one that there is.
  *
+ * Not every reader is as careful as we are: passt of 2023 loses its place when a
+ * read of its ends in a length, or when the rest of a frame comes in more than
+ * one piece.  So each frame is a message of its own (sendmmsg(2)): the kernel
+ * cuts a Unix socket's stream into pieces of about 36 KiB and begins a new one
+ * for each message.  A reader that sees what is queued then finds whole frames
+ * and at most half of a large one.
+ *
  * The other end is not trusted.  Its lengths are checked before anything is done
  * with them; after one that no frame has, the place where the next one starts is
  * unknown, and the connection is at its end.
@@ -26,6 +33,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <linux/if_ether.h>
 
@@ -38,6 +46,8 @@
 #define LEN_BYTES     ((size_t)4)
 #define BUFFER_BYTES  (2 * (LEN_BYTES + NET_MAX_FRAME))
 
+#define MESSAGES 64 /* of one call */
+
 /* Bytes from START to END are to be taken out. */
 struct stream_buffer {
 	size_t start, end;
@@ -47,6 +57,10 @@ struct stream_buffer {
 struct stream {
 	struct net_backend backend;
 	struct stream_buffer in, out;
+	/* Of a frame that went out in part: what is left of it at out.start. */
+	size_t half;
+	struct iovec iov[MESSAGES];
+	struct mmsghdr message[MESSAGES];
 };
 
 static struct stream *to_stream(struct net_backend *backend)
@@ -74,6 +88,14 @@ static int stream_error(ssize_t ret)
 	return -ENODEV;
 }
 
+static uint32_t get_len(const uint8_t *at)
+{
+	uint32_t len;
+
+	memcpy(&len, at, LEN_BYTES);
+	return ntohl(len);
+}
+
 /* The length of the first frame in `in`: 0 when it is not there as a whole,
  * -EBADMSG when no frame is that long, or that short.
  */
@@ -84,8 +106,7 @@ static ssize_t stream_next(const struct stream *s)
 
 	if (have < LEN_BYTES)
 		return 0;
-	memcpy(&len, s->in.bytes + s->in.start, LEN_BYTES);
-	len = ntohl(len);
+	len = get_len(s->in.bytes + s->in.start);
 	if (len < NET_MIN_FRAME || len > NET_MAX_FRAME)
 		return -EBADMSG;
 	return have - LEN_BYTES < len ? 0 : (ssize_t)len;
@@ -162,19 +183,44 @@ static ssize_t stream_receive(struct net_backend *backend,
 	return (ssize_t)NET_HDR_BYTES + len;
 }
 
+/* What is left of `out`, as a message for each frame.  How many there are. */
+static unsigned int stream_messages(struct stream *s)
+{
+	size_t at = s->out.start, here = s->half;
+	unsigned int nr = 0;
+
+	for (; at < s->out.end && nr < MESSAGES; at += here, here = 0, nr++) {
+		if (here == 0)
+			here = LEN_BYTES + get_len(s->out.bytes + at);
+		s->iov[nr] = (struct iovec){ s->out.bytes + at, here };
+		/* All of it 0 before: msghdr's lengths are wider in the kernel
+		 * than in some C libraries.
+		 */
+		memset(&s->message[nr], 0, sizeof(s->message[nr]));
+		s->message[nr].msg_hdr.msg_iov = &s->iov[nr];
+		s->message[nr].msg_hdr.msg_iovlen = 1;
+	}
+	return nr;
+}
+
 static int stream_flush(struct net_backend *backend)
 {
-	struct stream_buffer *out = &to_stream(backend)->out;
-	ssize_t sent = send(backend->fd, out->bytes + out->start,
-			    out->end - out->start, MSG_DONTWAIT | MSG_NOSIGNAL);
-	int ret;
+	struct stream *s = to_stream(backend);
 
-	if (sent < 0) {
-		ret = stream_error(sent);
-		return ret == -EAGAIN ? 0 : ret;
+	while (s->out.start < s->out.end) {
+		/* Not the library's, which may be a loop of sendmsg(2). */
+		long sent = syscall(SYS_sendmmsg, backend->fd, s->message,
+				    stream_messages(s),
+				    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent <= 0)
+			return stream_error(sent) == -EAGAIN ? 0 : -ENODEV;
+		for (long i = 0; i < sent; i++) {
+			s->out.start += s->message[i].msg_len;
+			s->half = s->iov[i].iov_len - s->message[i].msg_len;
+		}
 	}
-	out->start += (size_t)sent;
-	backend->unsent = out->start < out->end;
+	backend->unsent = false;
 	return 0;
 }
 

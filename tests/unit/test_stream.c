@@ -8,21 +8,27 @@
 #include "tests/unit/net_fixture.h"
 #include "virtio/stream.h"
 
+#define LEN 4 /* bytes before each frame */
+
 static const struct virtio_net_hdr_v1 plain;
 static struct net_backend *stream;
 static int peer; /* the other end, -1 once it is closed */
 
-static void set_up_stream(void)
+static void set_up_socket(int type)
 {
 	int pair[2];
 
-	ck_assert_int_eq(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
 	peer = pair[1];
 	ck_assert_int_eq(stream_create(pair[0], "the peer", &stream), 0);
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(i * 7 + (i >> 8) * 3);
 	memcpy(pattern + 6, our_mac, 6);
+}
+
+static void set_up_stream(void)
+{
+	set_up_socket(SOCK_STREAM);
 }
 
 static void hang_up(void)
@@ -160,6 +166,34 @@ START_TEST(out)
 	for (size_t len = NET_MIN_FRAME; len < 2000; len += 331)
 		peer_gets(len);
 	ck_assert_uint_eq(peer_reads(&byte, 1), 0);
+}
+END_TEST
+
+/* Each frame is a message of its own, which a reader with borders sees: more
+ * than a call takes, small and large.
+ */
+START_TEST(messages)
+{
+	static uint8_t got[LEN + NET_MAX_FRAME + 1];
+	ssize_t n = 0;
+
+	stream->close(stream);
+	hang_up();
+	set_up_socket(SOCK_SEQPACKET);
+	for (size_t len = 100; len < 170; len++)
+		ck_assert_int_gt(put(len), 0);
+	ck_assert_int_gt(put(NET_MAX_FRAME), 0);
+	ck_assert_int_gt(put(60), 0);
+	for (size_t len = 100; len < 172; len++) {
+		ck_assert_int_eq(stream->flush(stream), 0);
+		n = recv(peer, got, sizeof(got), MSG_DONTWAIT);
+		if (len < 170)
+			ck_assert_int_eq(n, (ssize_t)(LEN + len));
+		else if (len == 170)
+			ck_assert_int_eq(n, LEN + NET_MAX_FRAME);
+	}
+	ck_assert_int_eq(n, LEN + 60);
+	ck_assert(!stream->unsent);
 }
 END_TEST
 
@@ -516,6 +550,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(alone, set_up_stream, tear_down_stream);
 	tcase_add_test(alone, out);
+	tcase_add_test(alone, messages);
 	tcase_add_test(alone, in);
 	tcase_add_test(alone, largest);
 	tcase_add_test(alone, in_pieces);
