@@ -319,8 +319,10 @@ START_TEST(emergency_output)
 	post_out('0', 5);
 	fd_kick(&fd, CON_TX);
 	ck_assert_uint_eq(fp.used, 100);
-	for (uint64_t ms = 1; ms <= 5000; ms++)
+	for (uint64_t ms = 1; ms <= 5000; ms++) {
 		at(ms * 1000000);
+		ck_assert_uint_le(fp.used, 100 + ms / 10);
+	}
 	ck_assert_uint_eq(fp.used, 100 + 256 + 5);
 	ck_assert_uint_eq(counter_get(&st->emerg_bytes), 356);
 	ck_assert_uint_eq(counter_get(&st->out_bytes), 5);
