@@ -210,8 +210,8 @@ START_TEST(any_order)
 }
 END_TEST
 
-/* Requests that come back in pieces, are interrupted, or fail: one answer each,
- * and no byte of memory that is not the disk's or zero.
+/* V17: requests that come back in pieces, are interrupted, or fail: one answer
+ * each, and no byte of memory that is not the disk's or zero.
  */
 START_TEST(pieces_and_errors)
 {
@@ -270,7 +270,7 @@ START_TEST(too_much)
 }
 END_TEST
 
-/* The end of a file that has shrunk: zeros; writes there fail (V17). */
+/* V17: the end of a file that has shrunk: zeros; writes there fail. */
 START_TEST(shrunk)
 {
 	struct asked a[2] = { post(0, IN, 8, 4096), post(0, OUT, 16, 512) };
@@ -366,9 +366,9 @@ START_TEST(slices)
 }
 END_TEST
 
-/* virtio 1.2 §5.2.6.2: a flush covers what was completed before it.  One that
- * comes while another is under way has one of its own, after it; all that come
- * share that.
+/* B6, virtio 1.2 §5.2.6.2: a flush covers what was completed before it.  One
+ * that comes while another is under way has one of its own, after it; all that
+ * come share that.
  */
 START_TEST(flushes)
 {
@@ -400,8 +400,8 @@ START_TEST(flushes)
 }
 END_TEST
 
-/* The kernel tells of a lost page once: all flushes fail from then on, those
- * that were waiting too.
+/* B6, virtio 1.2 §5.2.6.2: the kernel tells of a lost page once, so all flushes
+ * fail from then on, those that were waiting too.
  */
 START_TEST(flush_fails)
 {
@@ -421,7 +421,9 @@ START_TEST(flush_fails)
 }
 END_TEST
 
-/* virtio 1.2 §5.2.6.2: without writeback a write is stable when it is completed */
+/* B6, virtio 1.2 §5.2.6.2: without writeback a write is stable when it is
+ * completed
+ */
 START_TEST(writethrough)
 {
 	const uint8_t off = 0;
@@ -499,7 +501,9 @@ START_TEST(reset)
 }
 END_TEST
 
-/* The same when the last ones end in the same breath as the reset comes. */
+/* C13, V19, virtio 1.2 §2.4.1: the same when the last ones end in the same
+ * breath as the reset comes.
+ */
 START_TEST(reset_before_the_device_hears)
 {
 	struct asked a[2] = { post(0, IN, 0, 512), post(0, IN, 1, 512) };
@@ -516,8 +520,8 @@ START_TEST(reset_before_the_device_hears)
 }
 END_TEST
 
-/* C18, virtio 1.2 §4.2.2.2: QueueReady, too, is read back as 0 when the queue
- * is not in use any more.
+/* C18, virtio 1.2 §4.2.2.1, §4.2.2.2: QueueReady, too, is read back as 0 when
+ * the queue is not in use any more.
  */
 START_TEST(queue_ready)
 {
@@ -536,8 +540,8 @@ START_TEST(queue_ready)
 }
 END_TEST
 
-/* virtio 1.2 §2.1.2: a queue turns out to be malformed with requests under way:
- * they end, unanswered, and the reset waits for them as any other.
+/* V19, virtio 1.2 §2.4.1: a queue turns out to be malformed with requests under
+ * way: they end, unanswered, and the reset waits for them as for any other.
  */
 START_TEST(needs_reset)
 {
@@ -565,8 +569,8 @@ static void *writes_zero(void *arg)
 	return arg;
 }
 
-/* A vCPU that does not look at Status: its write takes as long as the requests
- * under way, within the device's patience.
+/* C13, virtio 1.2 §2.4.1: a vCPU that does not look at Status.  Its write takes
+ * as long as the requests under way, within the device's patience.
  */
 START_TEST(patience)
 {
@@ -629,8 +633,8 @@ START_TEST(drain)
 END_TEST
 
 /* Another file comes into the disk's place: what was under way is done on the
- * old one, what comes later on the new one.  C17, virtio 1.2 §4.2.2.1, §5.2.6.1:
- * the driver hears of the capacity.
+ * old one, what comes later on the new one.  C17, virtio 1.2 §4.2.2.1, and B7,
+ * §5.2.6.2: the driver hears of the capacity.
  */
 START_TEST(replace)
 {
