@@ -24,7 +24,7 @@
  */
 #define REAL_KERNEL_SIZE MIB(1)
 
-/* How long a disk that does nothing is waited for when the machine has ended. */
+/* How long a machine that has ended waits for a disk that does nothing. */
 #define DRAIN_WAIT_NS 200000000u
 
 /* Opens a kernel or initrd FILE, which must be a regular file. */
