@@ -133,12 +133,13 @@ static void receive(struct fuzz *f)
 static void send_frame(struct fuzz *f)
 {
 	static uint8_t frame[HDR + NET_MAX_FRAME];
-	uint32_t len = MAX(NET_MIN_FRAME,
-			   MIN(NET_MAX_FRAME, take(f) * 260u + take(f)));
-	uint32_t cut = NET_MIN_FRAME + take(f), head = htonl(len);
+	uint32_t len = take(f) * 260u + take(f);
+	uint32_t cut = NET_MIN_FRAME + take(f), head;
 	struct iovec iov[2];
 	ssize_t n;
 
+	len = MIN(MAX(len, NET_MIN_FRAME), NET_MAX_FRAME);
+	head = htonl(len);
 	if (MOST_OUT - f->out_end < LEN + len)
 		return;
 	cut = MIN(cut, len);

@@ -22,8 +22,8 @@ static void no_used(void)
 	ck_assert(!fd_used(&fd, RX, NULL, NULL));
 }
 
-/* N5, N6, virtio 1.2 §5.1.6.4.1: one buffer, num_buffers 1; V17: the used
- * length is what was written
+/* N5, N6, virtio 1.2 §5.1.6.3.2, §5.1.6.4.1: one buffer, num_buffers 1; V17:
+ * the used length is what was written
  */
 START_TEST(one_buffer)
 {
@@ -55,6 +55,7 @@ END_TEST
  */
 static const uint32_t merge_size[] = { 257, 1000, 1536, 4096, 65536, 131072 };
 
+/* N6, virtio 1.2 §5.1.6.4.1: each row of the table */
 START_TEST(merged)
 {
 	uint32_t size = merge_size[_i];
@@ -281,6 +282,7 @@ static const struct {
 	{ NEEDS, USO | ECN, 1448, NET_RX_OFFLOADS, -1 },
 };
 
+/* N7, N8, virtio 1.2 §5.1.6.4.1: each row of the table */
 START_TEST(headers)
 {
 	struct virtio_net_hdr_v1 hdr = {

@@ -53,15 +53,24 @@ static void tear_down(void)
 }
 
 /* A passt that does what SCRIPT says, alone in the search path. */
-static void stand_in(const char *script)
+static void write_stand_in(const char *script)
 {
 	FILE *f = fopen(path, "we");
 
 	ck_assert_ptr_nonnull(f);
-	fprintf(f, "#!/bin/sh\nPATH=/usr/bin:/bin\n%s\n", script);
+	fprintf(f, "%s\n", script);
 	ck_assert_int_eq(fclose(f), 0);
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	setenv("PATH", dir, 1);
+}
+
+static void stand_in(const char *script)
+{
+	char whole[1000];
+
+	snprintf(whole, sizeof(whole), "#!/bin/sh\nPATH=/usr/bin:/bin\n%s",
+		 script);
+	write_stand_in(whole);
 }
 
 static int begin(void)
@@ -140,15 +149,29 @@ START_TEST(surroundings)
 		 "\tgrep -cE '/dev/zero|socket' >&4\n"
 		 "in=$(readlink /proc/$$/fd/0) out=$(readlink /proc/$$/fd/1)\n"
 		 "echo $in $out >&4\n"
-		 "grep SigBlk /proc/self/status >&4\n"
 		 "grep -c 'SigIgn:.*[02468ace]...$' /proc/self/status >&4\n");
 	ck_assert_int_eq(begin(), 0);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	ck_assert_str_eq(answer(), "1\n/dev/null /dev/null\n"
-				   "SigBlk:\t0000000000000000\n"
 				   "1\n"); /* SIGPIPE is as usual */
 	signal(SIGPIPE, SIG_DFL);
 	close(ours);
+}
+END_TEST
+
+/* No signal is blocked there.  (A shell would unblock them for itself.) */
+START_TEST(signal_mask)
+{
+	sigset_t blocked, before;
+
+	sigfillset(&blocked);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	write_stand_in("#!/usr/bin/perl\n"
+		       "open S, '>&=3'; open F, '/proc/self/status';\n"
+		       "print S grep /SigBlk/, <F>;");
+	ck_assert_int_eq(begin(), 0);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	ck_assert_str_eq(answer(), "SigBlk:\t0000000000000000\n");
 }
 END_TEST
 
@@ -178,7 +201,7 @@ static const struct {
 	{ "exit 3", ": passt: it has not said why", -EIO },
 	{ "kill -9 $$", ": passt: it has not said why", -EIO },
 	/* more than a pipe holds */
-	{ "yes 'the same again' | head -n 9000 >&2; echo at last >&2; exit 1",
+	{ "yes 'the same again' | head -n 200000 >&2; echo at last >&2; exit 1",
 	  ": passt: at last", -EIO },
 };
 
@@ -327,6 +350,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, words);
 	tcase_add_test(tc, many_ports);
 	tcase_add_test(tc, surroundings);
+	tcase_add_test(tc, signal_mask);
 	tcase_add_test(tc, background);
 	tcase_add_loop_test(tc, fails, 0, ARRAY_SIZE(failures));
 	tcase_add_test(tc, not_installed);

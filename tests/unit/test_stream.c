@@ -529,6 +529,10 @@ START_TEST(link_down)
 	default:
 		hang_up();
 		send_one(&plain, 60);
+		/* at once: the loop has not looked */
+		ck_assert_uint_eq(counter_get(&stats()->tx_packets), 1);
+		fd_config_read(&fd, 6, &link, 1);
+		ck_assert_uint_eq(link, 0);
 	}
 	fd_run_loop(&fd);
 	fd_config_read(&fd, 6, &link, 1);
