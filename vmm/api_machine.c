@@ -133,6 +133,7 @@ bool api_config_machine(struct api_config *config, struct vm_config *vm,
 	vm->early_serial = config_cmdline_has(vm->cmdline, "console=ttyS0") ||
 			   strstr(vm->cmdline, "console=ttyS0,");
 	vm->i8042 = true;
+	vm->vcpu_name = "fc_vcpu "; /* clients look for it */
 	return true;
 }
 

@@ -89,6 +89,7 @@ struct vm_config {
 	bool early_serial;
 	bool i8042; /* its reset command, whatever the command line says */
 	bool boot_timer;
+	const char *vcpu_name; /* of threads, before their number, or NULL */
 	bool timing;
 	bool copy;
 	bool verbose;

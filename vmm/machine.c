@@ -194,6 +194,8 @@ int machine_create(struct machine *m, const struct vm_config *config,
 		log_error("-m: %s", err.text);
 		return ret;
 	}
+	if (config->vcpu_name)
+		m->vm.vcpu_name = config->vcpu_name;
 	ret = devices_add(m, ports->console);
 	if (ret == 0)
 		ret = add_legacy(m, ports);
