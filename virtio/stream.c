@@ -7,20 +7,20 @@
  * stream, and passt(1) speaks.  So there is nobody to leave a checksum or a
  * segmentation to, and no offload is on offer.
  *
- * A stream has no borders: a read ends, and a write stops, anywhere.  Either way
+ * A stream has no borders: a read ends, and a write stops, anywhere.  Both ways
  * there is a buffer with room for two frames of the largest size, so that one
  * system call moves many frames, or the part of one that there is.
  *
- * Not every reader is as careful as we are: passt of 2023 loses its place when a
- * read of its ends in a length, or when the rest of a frame comes in more than
- * one piece.  So each frame is a message of its own (sendmmsg(2)): the kernel
- * cuts a Unix socket's stream into pieces of about 36 KiB and begins a new one
- * for each message.  A reader that sees what is queued then finds whole frames
- * and at most half of a large one.
+ * Not every reader is as careful as we are: passt of 2023 loses its place when
+ * a read of its ends in a length, or when the rest of a frame comes in more
+ * than one piece.  So each frame is a message of its own (sendmmsg(2)): the
+ * kernel cuts a Unix socket's stream into pieces of about 36 KiB and begins a
+ * new one for each message.  A reader that sees what is queued then finds whole
+ * frames and at most half of a large one.
  *
- * The other end is not trusted.  Its lengths are checked before anything is done
- * with them; after one that no frame has, the place where the next one starts is
- * unknown, and the connection is at its end.
+ * The other end is not trusted.  Its lengths are checked before anything is
+ * done with them; after one that no frame has, the place where the next one
+ * starts is unknown, and the connection is at its end.
  *
  * Nor is the driver trusted with it.  Who is at the other end may make sockets
  * of the frames, as passt does, and would connect them to what listens on this

@@ -34,8 +34,8 @@
 
 static_assert(TAP_MAX_NAME == IFNAMSIZ - 1, "netdevice(7)");
 
-/* What comes from the host: the driver's features, and ours of the kernel, which
- * knows the last two together only (drivers/net/tun.c, set_offload()).
+/* What comes from the host: the driver's features, and ours of the kernel,
+ * which knows the last two together only (drivers/net/tun.c, set_offload()).
  */
 static const struct {
 	uint64_t features;
