@@ -120,7 +120,8 @@ void io_publish(struct queue *queue)
 	full_fence(); /* §2.7.13.4.1 */
 	event = queue->ring->used.avail_event;
 	/* §2.7.10.1 */
-	if ((uint16_t)(queue->told - event - 1) < (uint16_t)(queue->told - old)) {
+	if ((uint16_t)(queue->told - event - 1) <
+	    (uint16_t)(queue->told - old)) {
 		write32(queue->window + REG_QUEUE_NOTIFY, queue->q);
 		queue->kicks++;
 	}
@@ -160,8 +161,7 @@ bool io_used(struct queue *queue, uint32_t *head, uint32_t *len)
 
 void io_wait(struct queue *queue)
 {
-	if (queue->interrupts &&
-	    queue->ring->avail.used_event != queue->used) {
+	if (queue->interrupts && queue->ring->avail.used_event != queue->used) {
 		queue->ring->avail.used_event = queue->used;
 		full_fence(); /* the caller looks at the ring again */
 	}

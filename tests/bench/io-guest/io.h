@@ -89,6 +89,9 @@ void io_wait(struct queue *queue);
 
 uint64_t io_cycles(void);
 
+/* Waits until the host sends an empty line. */
+void io_next(void);
+
 /* One line: the result and the queue's counts. */
 void io_report(const struct result *result, const struct queue *queue);
 

@@ -5,7 +5,7 @@
  *	t			the time stamp counter
  *	b DEPTH COUNT INTR	block: 4 KiB random reads
  *	x LEN COUNT		net: frames to the tap
- *	r LEN COUNT		net: frames from the tap
+ *	r LEN COUNT BURSTS	net: frames from the tap
  *	v CHUNK BYTES		vsock: a stream to the host
  *	w CHUNK BYTES		vsock: a stream from the host
  *	p COUNT			vsock: one byte there and back
@@ -27,6 +27,12 @@ static char get(void)
 	while (!(in8(SERIAL_LSR) & LSR_AVAILABLE))
 		;
 	return (char)in8(SERIAL_DATA);
+}
+
+void io_next(void)
+{
+	while (get() != '\n')
+		;
 }
 
 /* Reads one line into WORD: its first letter, then decimal numbers. */
@@ -72,6 +78,10 @@ void user_main(void)
 			break;
 		case 'b':
 			blk_command(word);
+			break;
+		case 'x':
+		case 'r':
+			net_command(word);
 			break;
 		case 'q':
 			out8(LAYOUT_PORT_SLEEP_CONTROL,
