@@ -250,7 +250,8 @@ int virtq_pop(struct virtqueue *vq, struct chain *chain)
 	if (!vq->live || vq->budget == 0)
 		return 0;
 	ret = virtq_available(vq);
-	if (ret == 0)
+	vq->unarmed = ret == 0 && vq->watched;
+	if (ret == 0 && !vq->watched)
 		ret = virtq_arm(vq);
 	if (ret <= 0)
 		return ret;
@@ -342,6 +343,23 @@ bool virtq_should_notify(struct virtqueue *vq)
 	if (vq->event_idx)
 		return vring_need_event(word, vq->next_used, old);
 	return !(word & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+bool virtq_look(struct virtqueue *vq)
+{
+	if (!vq->live || !vq->unarmed || virtq_available(vq) == 0)
+		return false;
+	vq->unarmed = false;
+	return true;
+}
+
+bool virtq_settle(struct virtqueue *vq)
+{
+	bool unarmed = vq->live && vq->unarmed;
+
+	vq->watched = false;
+	vq->unarmed = false;
+	return unarmed && virtq_arm(vq) != 0;
 }
 
 unsigned int virtq_depth(const struct virtqueue *vq)

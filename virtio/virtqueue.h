@@ -46,6 +46,11 @@ struct virtqueue {
 	 * is empty; VIRTQ_NO_BUDGET outside virtio_run_queue_locked().
 	 */
 	unsigned int budget;
+	/* Somebody looks at the ring: no notifications are asked for when it is
+	 * found empty, which is then noted, until virtq_settle().
+	 */
+	bool watched;
+	bool unarmed;
 };
 
 /* Freezes CONFIG and makes the queue live.  MAX is QueueNumMax; FEATURES is
@@ -64,7 +69,7 @@ void virtq_disable(struct virtqueue *vq);
 
 /* Takes the next available chain, copied and checked, into CHAIN.  1 when there
  * was one, 0 when the ring is empty (the driver will then notify us of the next
- * one) or the budget is used up (the caller of the device goes on later),
+ * one, unless the queue is watched) or the budget is used up (the caller of the device goes on later),
  * -EBADMSG or -EFAULT when the ring or the chain is malformed.
  */
 int virtq_pop(struct virtqueue *vq, struct chain *chain);
@@ -89,6 +94,17 @@ int virtq_publish(struct virtqueue *vq);
  * (§2.7.7.2).  Call once after a batch.
  */
 bool virtq_should_notify(struct virtqueue *vq);
+
+/* Whether the ring of a watched queue, which virtq_pop() has found empty, is not
+ * empty any more; or is malformed, which the next virtq_pop() says.  Says so
+ * once: who does not pop then, goes on by itself later.
+ */
+bool virtq_look(struct virtqueue *vq);
+
+/* The queue is not watched any more: asks for the notification that was not
+ * asked for.  True when it would not come, because there is more already.
+ */
+bool virtq_settle(struct virtqueue *vq);
 
 /* Chains available but not yet popped; 0 when the ring cannot be read. */
 unsigned int virtq_depth(const struct virtqueue *vq);

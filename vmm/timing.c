@@ -145,6 +145,9 @@ static json_t *device_json(struct virtio_device *vdev)
 		(json_int_t)counter_get(&vdev->resets_needed), "queue_depth",
 		histogram_json(&vdev->queue_depth));
 
+	json_object_set_new(
+		device, "looks",
+		json_integer((json_int_t)counter_get(&vdev->looks)));
 	if (virtio_balloon_is(vdev))
 		add_balloon(device, vdev);
 	if (vdev->ops->device_id == VIRTIO_ID_NET)
@@ -195,6 +198,12 @@ void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
 		json_array_append_new(devices, device_json(m->device[i].vdev));
 	json_object_set_new(line, "exit_ns", vcpus);
 	json_object_set_new(line, "devices", devices);
+	json_object_set_new(
+		line, "polling",
+		json_pack("{sI sI}", "hits",
+			  (json_int_t)counter_get(&m->loop->poll_hits),
+			  "misses",
+			  (json_int_t)counter_get(&m->loop->poll_misses)));
 	text = json_dumps(line, JSON_PRESERVE_ORDER);
 	if (text)
 		fprintf(stderr, "%s\n", text);
