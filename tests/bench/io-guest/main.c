@@ -8,7 +8,7 @@
  *	r LEN COUNT BURSTS	net: frames from the tap
  *	v CHUNK BYTES		vsock: a stream to the host
  *	w CHUNK BYTES		vsock: a stream from the host
- *	p COUNT			vsock: one byte there and back
+ *	p 1 COUNT		vsock: one byte there and back
  *	q			the end, where there is a sleep register
  */
 #include "io.h"
@@ -82,6 +82,11 @@ void user_main(void)
 		case 'x':
 		case 'r':
 			net_command(word);
+			break;
+		case 'v':
+		case 'w':
+		case 'p':
+			vsock_command(word);
 			break;
 		case 'q':
 			out8(LAYOUT_PORT_SLEEP_CONTROL,
