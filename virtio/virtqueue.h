@@ -38,6 +38,7 @@ struct virtqueue {
 	uint64_t desc, avail, used; /* guest addresses */
 
 	uint16_t next_avail; /* free running (§2.7.6) */
+	uint16_t nr_seen; /* chains from there on that idx is known to have */
 	uint16_t next_used;
 	uint16_t notified_used; /* next_used when we last decided to notify */
 	uint64_t in_flight[VIRTQ_MAX_SIZE / 64]; /* heads popped, not pushed */

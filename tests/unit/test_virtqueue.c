@@ -138,6 +138,7 @@ START_TEST(test_avail_runaway)
 		int want = delta == 0 ? 0 : delta <= SIZE ? 1 : -EBADMSG;
 
 		vq->next_avail = (uint16_t)(delta * 7);
+		vq->nr_seen = 0;
 		fd_avail_ring(&fd, Q)->idx = (uint16_t)(delta * 7 + delta);
 		MUST(virtq_depth(vq) == (want == 1 ? delta : 0));
 		MUST(virtq_pop(vq, &c) == want);
