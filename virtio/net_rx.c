@@ -15,7 +15,9 @@
  * whose whole ring is too small for the frame would wait for ever:
  * net_rx_give_up(), called after a second, drops it.
  *
- * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.
+ * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.  So
+ * do a few frames, because a driver that looks at the used ring meanwhile would
+ * have both CPUs wait for its cache lines, once for every frame.
  */
 #include <errno.h>
 
@@ -24,6 +26,7 @@
 #include "virtio/net_rx.h"
 
 #define RX_BATCH   64u	 /* frames after which the loop gets a turn */
+#define RX_PUBLISH 8u	 /* frames after which the driver sees them */
 #define RX_LEAST   2048u /* room for an ordinary frame and its header */
 #define VLAN_BYTES 4u
 #define ETH_TYPE   12u /* offset of the type field */
@@ -286,8 +289,6 @@ static int rx_deliver(struct net_rx *rx, struct virtqueue *vq)
 		left -= here;
 	}
 	rx_release(rx, nr);
-	if (ret == 0)
-		ret = virtq_publish(vq);
 	counter_add(&rx->stats->rx_packets, 1);
 	counter_add(&rx->stats->rx_bytes, rx->len);
 	return ret;
@@ -313,7 +314,8 @@ static int rx_finish(struct net_rx *rx, struct virtqueue *vq)
 	return 0;
 }
 
-int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+/* Frames until there are no more, or no buffers, or the turn is over. */
+static int rx_turn(struct net_rx *rx, struct virtqueue *vq)
 {
 	int ret = 0;
 
@@ -329,10 +331,20 @@ int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
 		ret = rx_read(rx);
 		if (ret > 0)
 			ret = rx_finish(rx, vq);
+		if (ret == 0 && i % RX_PUBLISH == RX_PUBLISH - 1)
+			ret = virtq_publish(vq);
 	}
 	if (ret == -ENODEV)
 		return NET_GONE;
 	return ret == -EAGAIN ? NET_IDLE : ret;
+}
+
+int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+{
+	int result = rx_turn(rx, vq);
+	int ret = virtq_publish(vq);
+
+	return ret < 0 ? ret : result;
 }
 
 void net_rx_give_up(struct net_rx *rx)

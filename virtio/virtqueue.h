@@ -84,9 +84,9 @@ void virtq_unpop(struct virtqueue *vq, const struct chain *chain);
  */
 int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len);
 
-/* virtq_push() for several chains that must become visible together: each is
- * staged by its head, then all are published.  The caller does nothing else
- * with the queue in between.
+/* virtq_push() for several chains that become visible together: each is staged
+ * by its head, then all are published, before anything else but virtq_pop() is
+ * done with the queue.
  */
 int virtq_stage(struct virtqueue *vq, uint16_t head, uint32_t len);
 int virtq_publish(struct virtqueue *vq);
