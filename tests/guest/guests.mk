@@ -70,4 +70,4 @@ $(B)/bench/io-guest: $(IO_GUEST) $(wildcard tests/bench/io-guest/*.[Sh]) \
 $(B)/bench/%: tests/bench/%.c boot/layout.h | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
 	$(call say,CC      $@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< -lpthread
+	$(Q)$(CC) $(RELEASE) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< $(LIBC)
