@@ -134,7 +134,7 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-bench: bench-start bench-memory bench-boot
+bench: bench-start bench-memory bench-boot bench-io
 bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
 
@@ -157,7 +157,8 @@ help:
 	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
 	@echo '                   cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
-	@echo 'make bench         bench-start, bench-memory, bench-boot'
+	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'
+	@echo '                   (which is bench-blk, bench-net, bench-vsock)'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

@@ -55,7 +55,8 @@ $(B)/guest/hello-serial: $(G)/hello.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	$(call say,GUEST   $@)
 	$(Q)$(CC) $(GUEST_32) -DGUEST_SERIAL -o $@ $(G)/start-pvh.S $< $(G)/guest.c
 
-benches: $(addprefix $(B)/bench/,floor stopwatch stream io-guest)
+benches: $(addprefix $(B)/bench/,floor stopwatch stream tapwrite \
+	io-guest)
 
 # The guest that drives devices, for mote and QEMU alike.
 IO_GUEST := $(wildcard tests/bench/io-guest/*.c)
