@@ -13,9 +13,9 @@
  * for it) and when a queue has used up its budget.  That the doorbell is the
  * only way in, keeps every queue on the loop.
  *
- * While the loop polls, it looks at the ring of a queue whose doorbell has rung,
- * and the driver is not asked to ring it: that saves the guest the exit and us
- * the wake-up.  Before the loop sleeps, doorbell_settle() asks.
+ * While the loop polls, it looks at the ring of a queue whose doorbell has
+ * rung, and the driver is not asked to ring it: that saves the guest the exit
+ * and us the wake-up.  Before the loop sleeps, doorbell_settle() asks.
  */
 #include <errno.h>
 #include <unistd.h>

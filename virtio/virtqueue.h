@@ -70,8 +70,9 @@ void virtq_disable(struct virtqueue *vq);
 
 /* Takes the next available chain, copied and checked, into CHAIN.  1 when there
  * was one, 0 when the ring is empty (the driver will then notify us of the next
- * one, unless the queue is watched) or the budget is used up (the caller of the device goes on later),
- * -EBADMSG or -EFAULT when the ring or the chain is malformed.
+ * one, unless the queue is watched) or the budget is used up (the caller of the
+ * device goes on later), -EBADMSG or -EFAULT when the ring or the chain is
+ * malformed.
  */
 int virtq_pop(struct virtqueue *vq, struct chain *chain);
 
@@ -96,9 +97,9 @@ int virtq_publish(struct virtqueue *vq);
  */
 bool virtq_should_notify(struct virtqueue *vq);
 
-/* Whether the ring of a watched queue, which virtq_pop() has found empty, is not
- * empty any more; or is malformed, which the next virtq_pop() says.  Says so
- * once: who does not pop then, goes on by itself later.
+/* Whether the ring of a watched queue, which virtq_pop() has found empty, is
+ * not empty any more; or is malformed, which the next virtq_pop() says.  Says
+ * so once: who does not pop then, goes on by itself later.
  */
 bool virtq_look(struct virtqueue *vq);
 
