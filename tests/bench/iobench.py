@@ -69,16 +69,26 @@ class Cpu:
                 self.rest += ns / 1e9
 
 
+def at_once(tid):
+    """TID runs as soon as it is woken, if we may arrange that; not for a thread
+    that never sleeps."""
+    try:
+        os.sched_setscheduler(tid, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        pass
+
+
 def pin(pid):
     """The vCPU to the first CPU, all that serves it to the second: what a host
     with a CPU to spare does by itself, and so that two runs are the same."""
     cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        return
-    for tid in os.listdir(f"/proc/{pid}/task"):
+    for tid in map(int, os.listdir(f"/proc/{pid}/task")):
         with open(f"/proc/{pid}/task/{tid}/comm", encoding="utf-8") as f:
-            mine = cpus[0] if is_vcpu(f.read().strip()) else cpus[1]
-        os.sched_setaffinity(int(tid), {mine})
+            vcpu = is_vcpu(f.read().strip())
+        if len(cpus) > 1:
+            os.sched_setaffinity(tid, {cpus[0 if vcpu else 1]})
+        if not vcpu:
+            at_once(tid)
 
 
 class Machine:
@@ -93,6 +103,7 @@ class Machine:
             start_new_session=True, **popen)
         come_first(self.process.pid)
         self.text = b""
+        self.hz = 0.0  # of the TSC, once something was measured
 
     def __enter__(self):
         try:
@@ -157,8 +168,8 @@ class Machine:
             sys.exit(f"{self.name}: {command}: {got['bad']} wrong answers")
         now = self.sample_tsc()
         self.process.send_signal(signal.SIGSTOP)
-        hz = (now[1] - self.tsc[1]) / (now[0] - self.tsc[0])
-        got["seconds"] = got["cycles"] / hz
+        self.hz = (now[1] - self.tsc[1]) / (now[0] - self.tsc[0])
+        got["seconds"] = got["cycles"] / self.hz
         got["cpu"] = after.rest - before.rest
         got["cpu_vcpu"] = after.vcpu - before.vcpu
         return got

@@ -23,6 +23,7 @@ struct request {
 struct blk {
 	struct queue queue;
 	uint64_t blocks;
+	uint64_t think; /* cycles after each answer */
 	uint32_t random;
 };
 
@@ -74,6 +75,15 @@ static bool is_right(uint32_t i)
 	       *number * BLOCK_SECTORS == request[i].head.sector;
 }
 
+/* What a program does with its data. */
+static void think(uint64_t cycles)
+{
+	uint64_t start = io_cycles();
+
+	while (io_cycles() - start < cycles)
+		__builtin_ia32_pause();
+}
+
 static void run(struct blk *blk, uint64_t depth, uint64_t count,
 		struct result *result)
 {
@@ -92,6 +102,8 @@ static void run(struct blk *blk, uint64_t depth, uint64_t count,
 		}
 		result->bad += len != BLOCK + 1 || !is_right(i);
 		result->done++;
+		if (blk->think)
+			think(blk->think);
 		if (submitted < count) {
 			submit(blk, (uint16_t)i);
 			submitted++;
@@ -111,6 +123,7 @@ void blk_command(const uint64_t word[IO_WORDS])
 	io_begin(window, 0);
 	io_queue(&blk.queue, window, 0, &ring);
 	blk.queue.interrupts = word[3] != 0;
+	blk.think = word[4];
 	for (uint16_t i = 0; i < MAX_DEPTH; i++)
 		prepare(&ring, i);
 	blk.blocks = (read32(window + REG_CONFIG) |

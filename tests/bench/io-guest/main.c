@@ -3,7 +3,7 @@
  * main.c - commands from the serial port, one a line, one line of answer each
  *
  *	t			the time stamp counter
- *	b DEPTH COUNT INTR	block: 4 KiB random reads
+ *	b DEPTH COUNT INTR THINK	block: 4 KiB random reads; cycles between
  *	x LEN COUNT		net: frames to the tap
  *	r LEN COUNT BURSTS	net: frames from the tap
  *	v CHUNK BYTES		vsock: a stream to the host
