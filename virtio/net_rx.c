@@ -4,10 +4,11 @@
  *
  * Theory of operation.  Buffers are popped before a frame is read, as many as
  * the last frame took (with MRG_RXBUF; else one), and the frame is read by one
- * system call: the header to private memory, the frame straight into the
- * buffers, and what does not fit there into `spill`.  So a frame of a usual
- * size is not copied, none is ever cut, and nothing the guest may change is
- * looked at twice.  Buffers that the frame did not need are kept for the next.
+ * system call.  Behind a small frame, all of it goes to private memory and is
+ * copied.  Behind a large one only the header goes there, the frame straight
+ * into the buffers, and what does not fit there into `spill`.  So large frames
+ * are not copied, none is ever cut, and nothing the guest may change is looked
+ * at twice.  Buffers that the frame did not need are kept for the next.
  *
  * When something was spilled, more buffers are popped for it.  If the driver
  * has no more, the frame waits, half of it in buffers of which the driver does
@@ -31,6 +32,9 @@
 #define VLAN_BYTES 4u
 #define ETH_TYPE   12u /* offset of the type field */
 
+static_assert(offsetof(struct net_rx, spill) ==
+		      offsetof(struct net_rx, hdr) + NET_HDR_BYTES,
+	      "one stream, no padding");
 static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HDR_BYTES,
 	      "virtio 1.2 §5.1.6: with num_buffers, thanks to VERSION_1");
 
@@ -146,7 +150,12 @@ static void rx_release(struct net_rx *rx, unsigned int nr)
 
 /* Frames. */
 
-/* The frame's place: behind the header in the buffers, then the spill. */
+/* The frame's place: behind the header in the buffers, then the spill.  Returns
+ * how many entries of `vec` are to be read into; the frame begins at the second.
+ *
+ * To copy a small frame is cheaper than to have the kernel look at three pieces
+ * of memory.
+ */
 static int rx_build_vec(struct net_rx *rx)
 {
 	size_t left = NET_MAX_FRAME + 1;
@@ -155,6 +164,11 @@ static int rx_build_vec(struct net_rx *rx)
 
 	rx->vec[0] = (struct iovec){ &rx->hdr, sizeof(rx->hdr) };
 	rx->in_room = 0;
+	if (rx->want <= RX_LEAST) {
+		rx->vec[0].iov_len += sizeof(rx->spill);
+		rx->vec[1] = (struct iovec){ rx->spill, sizeof(rx->spill) };
+		return 1;
+	}
 	for (unsigned int i = 0; i < rx->nr_segments && left > 0; i++) {
 		const struct iovec *v = &rx->segment[i];
 		size_t gap = MIN(skip, v->iov_len);
