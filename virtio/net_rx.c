@@ -151,7 +151,7 @@ static void rx_release(struct net_rx *rx, unsigned int nr)
 /* Frames. */
 
 /* The frame's place: behind the header in the buffers, then the spill.  Returns
- * how many entries of `vec` are to be read into; the frame begins at the second.
+ * how many entries of `vec` are read into; the frame begins at the second.
  *
  * To copy a small frame is cheaper than to have the kernel look at three pieces
  * of memory.
