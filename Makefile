@@ -45,7 +45,7 @@ FLOORS	:= base virtio boot vmm
 SRC	:= $(wildcard $(FLOORS:=/*.c))
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
 ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.c \
-	   tests/bench/*.c tests/guest/*.c tests/linux/*.c)
+	   tests/bench/*.c tests/bench/io-guest/*.[ch] tests/guest/*.c tests/linux/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -134,7 +134,7 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-bench: bench-start bench-memory bench-boot
+bench: bench-start bench-memory bench-boot bench-io
 bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
 
@@ -157,7 +157,8 @@ help:
 	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
 	@echo '                   cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
-	@echo 'make bench         bench-start, bench-memory, bench-boot'
+	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'
+	@echo '                   (which is bench-blk, bench-net, bench-vsock)'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

@@ -30,6 +30,9 @@
 
 #define FLUSH_MS 2000
 
+/* A device that is used again within this time is looked at, not waited for. */
+#define LOOP_POLL_NS 32000
+
 struct run {
 	struct vm_config config;
 	struct loop loop;
@@ -321,7 +324,9 @@ static int live(struct run *r)
 		loop_timer_arm(&r->loop, &r->timeout,
 			       now_ns() + r->config.timeout_ns);
 	}
+	loop_set_polling(&r->loop, LOOP_POLL_NS);
 	ret = loop_run(&r->loop);
+	loop_set_polling(&r->loop, 0);
 	if (ret < 0)
 		vm_end(&r->machine.vm, VM_END_FAILED, "event loop: %s",
 		       log_errno(ret));

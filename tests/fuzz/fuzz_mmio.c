@@ -201,6 +201,24 @@ static void good_step(struct fuzz *f, uint8_t step)
 	}
 }
 
+/* The loop: it begins to poll, looks at rings, or takes its turn. */
+static void turn(struct fuzz *f, unsigned int how)
+{
+	switch (how) {
+	case 1:
+		loop_set_polling(&f->loop, 1);
+		f->loop.poll_score = 1;
+		break;
+	case 2:
+		for (struct loop_poll *p = f->loop.polls; p; p = p->next)
+			p->look(p);
+		break;
+	default:
+		loop_step(&f->loop, 0);
+		break;
+	}
+}
+
 static void action(struct fuzz *f)
 {
 	uint8_t op = (uint8_t)take(f, 1);
@@ -232,7 +250,7 @@ static void action(struct fuzz *f)
 		f->ram[offset] = (uint8_t)take(f, 1);
 		break;
 	case 7:
-		loop_step(&f->loop, 0);
+		turn(f, op >> 3);
 		break;
 	}
 }
@@ -252,6 +270,7 @@ static void check_queue(const struct fuzz *f, unsigned int q)
 	must(gmem_ptr(&f->gm, vq->avail, 6 + 2u * vq->size));
 	must(gmem_ptr(&f->gm, vq->used, 6 + 8u * vq->size));
 	must(vq->nr_in_flight == 0 && vq->budget == VIRTQ_NO_BUDGET);
+	must(vq->nr_seen <= vq->size && (vq->watched || !vq->unarmed));
 	/* Frozen while live: one action may not both end and start it. */
 	if (was->live)
 		must(vq->size == was->size && vq->desc == was->desc &&

@@ -155,15 +155,17 @@ static ssize_t fuzz_receive(struct net_backend *backend,
 		return f->answer;
 	if (f->in_len == 0)
 		return -EAGAIN;
-	must(nr >= 2 && iov[0].iov_len == HDR);
+	must(nr >= 1 && iov[0].iov_len >= HDR);
 	memcpy(iov[0].iov_base, &f->in_hdr, HDR);
-	for (int i = 1; i < nr && left > 0; i++) {
-		size_t here = MIN(left, iov[i].iov_len);
+	for (int i = 0; i < nr && left > 0; i++) {
+		size_t skip = i == 0 ? HDR : 0;
+		size_t here = MIN(left, iov[i].iov_len - skip);
 
-		memset(iov[i].iov_base, HOST_BYTE, here);
+		memset((uint8_t *)iov[i].iov_base + skip, HOST_BYTE, here);
 		left -= here;
 		total += here;
 	}
+	must(left == 0 || total == HDR + NET_MAX_FRAME + 1);
 	f->in_len = 0;
 	return (ssize_t)total;
 }

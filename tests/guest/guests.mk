@@ -55,7 +55,18 @@ $(B)/guest/hello-serial: $(G)/hello.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	$(call say,GUEST   $@)
 	$(Q)$(CC) $(GUEST_32) -DGUEST_SERIAL -o $@ $(G)/start-pvh.S $< $(G)/guest.c
 
-benches: $(B)/bench/floor $(B)/bench/stopwatch
+benches: $(addprefix $(B)/bench/,floor stopwatch stream tapwrite \
+	io-guest)
+
+# The guest that drives devices, for mote and QEMU alike.
+IO_GUEST := $(wildcard tests/bench/io-guest/*.c)
+$(B)/bench/io-guest: $(IO_GUEST) $(wildcard tests/bench/io-guest/*.[Sh]) \
+		$(GUEST_DEPS) | $(B)/.pkg-BUILD
+	@mkdir -p $(@D)
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_64) -O2 -DGUEST_SERIAL -o $@ \
+		tests/bench/io-guest/start.S $(IO_GUEST) $(G)/guest.c \
+		$(G)/ring3-asm.S
 
 $(B)/bench/%: tests/bench/%.c boot/layout.h | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
