@@ -19,6 +19,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_vsock.h>
 
 #include "base/port.h"
 #include "base/util.h"
@@ -31,8 +32,10 @@
 #include "virtio/console.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
+#include "virtio/vsock_device.h"
 
 #define SECTORS 0x10203u
+#define CID	0x12345u
 
 #define BLK(bit)     (1ull << VIRTIO_BLK_F_##bit)
 #define CONSOLE(bit) (1ull << VIRTIO_CONSOLE_F_##bit)
@@ -51,6 +54,10 @@
 	(FD_FEATURES | NET_RX_OFFLOADS | NET_TX_OFFLOADS | NET(MRG_RXBUF) |    \
 	 NET(MAC) | NET(STATUS) | NET(MTU))
 
+#define VSOCK_FEATURES                                                         \
+	(FD_FEATURES | 1ull << VSOCK_F_STREAM |                                \
+	 1ull << VSOCK_F_NO_IMPLIED_STREAM)
+
 /* The devices; each test is run with each of them as number `_i`. */
 enum subject {
 	DISK,
@@ -59,6 +66,7 @@ enum subject {
 	ENTROPY,
 	BALLOONIST,
 	NETWORK,
+	SOCKETS,
 	NR_SUBJECTS
 };
 
@@ -74,6 +82,7 @@ static const struct {
 	[ENTROPY] = { VIRTIO_ID_RNG, FD_FEATURES, 1, 0 },
 	[BALLOONIST] = { VIRTIO_ID_BALLOON, BALLOON_FEATURES, 5, 1 },
 	[NETWORK] = { VIRTIO_ID_NET, NET_FEATURES, 2, 1 },
+	[SOCKETS] = { VIRTIO_ID_VSOCK, VSOCK_FEATURES, 3, 1 },
 };
 
 static struct fake_driver fd;
@@ -127,6 +136,17 @@ static inline struct virtio_device *create_net(void)
 	return vdev;
 }
 
+static inline struct virtio_device *create_vsock(void)
+{
+	struct virtio_device *vdev;
+	char path[48];
+
+	snprintf(path, sizeof(path), "/tmp/mote-each-%d", getpid());
+	unlink(path); /* of a run that was killed */
+	ck_assert_int_eq(virtio_vsock_create(&fd.env, CID, path, &vdev), 0);
+	return vdev;
+}
+
 static inline void set_up(enum subject subject)
 {
 	struct virtio_device *vdev = NULL;
@@ -150,6 +170,9 @@ static inline void set_up(enum subject subject)
 		break;
 	case NETWORK:
 		vdev = create_net();
+		break;
+	case SOCKETS:
+		vdev = create_vsock();
 		break;
 	default:
 		vdev = create_disk(subject == READ_ONLY_DISK);
@@ -182,28 +205,26 @@ static inline void set_status(uint32_t value)
 /* One request that the device completes: whoever can do this is alive. */
 static inline void serve(enum subject subject)
 {
-	const struct virtio_blk_outhdr hdr = { .type = VIRTIO_BLK_T_IN };
+	/* Reads the first sector; a frame that is too short; no page; a packet
+	 * of somebody else; a line for the terminal.
+	 */
+	const uint8_t request[sizeof(struct virtio_vsock_hdr)] = { 0 };
+	uint32_t room = subject == ENTROPY	    ? 16
+			: subject <= READ_ONLY_DISK ? 513
+						    : 0;
+	uint32_t asks = subject == SOCKETS ? sizeof(request) : 16;
 	unsigned int q = expected[subject].work;
 	uint64_t memory = fd.alloc;
-	struct fd_seg seg[2] = { { fd_put(&fd, &hdr, sizeof(hdr)), 16 },
-				 { fd_alloc(&fd, 513), 513 } };
+	struct fd_seg seg[2] = { { fd_put(&fd, request, asks), asks },
+				 { fd_alloc(&fd, 513), room } };
 	uint32_t len;
 
-	/* (To the network, a frame that is too short.) */
-	if (subject == TERMINAL || subject == BALLOONIST || subject == NETWORK)
-		fd_post(&fd, q, seg, 1, 0, FD_DIRECT);
-	else if (subject == ENTROPY)
-		fd_post(&fd, q, seg, 0, 1, FD_DIRECT);
-	else
-		fd_post(&fd, q, seg, 1, 1, FD_INDIRECT);
+	fd_post(&fd, q, subject == ENTROPY ? seg + 1 : seg, subject != ENTROPY,
+		room > 0, subject <= READ_ONLY_DISK ? FD_INDIRECT : FD_DIRECT);
 	fd_kick(&fd, q);
 	fd_run_loop(&fd);
 	ck_assert(fd_used(&fd, q, NULL, &len));
-	ck_assert_uint_eq(len, subject == TERMINAL     ? 0
-			       : subject == BALLOONIST ? 0
-			       : subject == NETWORK    ? 0
-			       : subject == ENTROPY    ? 16
-						       : 513);
+	ck_assert_uint_eq(len, room);
 	fd.alloc = memory;
 }
 

@@ -174,6 +174,8 @@ START_TEST(not_offered)
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_MAC_ADDR },
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_ANNOUNCE },
+		/* S7, §5.10.3 */
+		{ VIRTIO_ID_VSOCK, VIRTIO_VSOCK_F_SEQPACKET },
 	};
 	uint64_t offered;
 
@@ -241,6 +243,10 @@ static size_t expected_config(enum subject subject, uint8_t *config)
 	memset(config, 0, CONFIG);
 	if (subject == ENTROPY)
 		return 0;
+	if (subject == SOCKETS) {
+		put_le64(config, CID); /* §5.10.4 */
+		return 8;
+	}
 	if (subject == BALLOONIST) {
 		config[1] = 1; /* 256 pages */
 		return 8;
