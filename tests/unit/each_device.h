@@ -92,6 +92,7 @@ static struct fake_wire wire = { .host = -1 };
 static struct {
 	struct port port;
 	size_t room, taken;
+	unsigned int sum; /* of the bytes: all of them are looked at */
 } out;
 
 static inline size_t out_write(struct port *port, const void *data, size_t len)
@@ -99,7 +100,8 @@ static inline size_t out_write(struct port *port, const void *data, size_t len)
 	size_t n = MIN(len, out.room);
 
 	(void)port;
-	(void)data;
+	for (size_t i = 0; i < n; i++)
+		out.sum += ((const uint8_t *)data)[i];
 	out.room -= n;
 	out.taken += n;
 	return n;

@@ -22,7 +22,7 @@
 #define BUFFER	   64u
 #define NR_BUFFERS 64u
 #define DATA	   MIB(9)
-#define ROUNDS	   4000
+#define ROUNDS	   60000
 #define HOST_PORT  1u
 
 struct rings {
@@ -49,17 +49,12 @@ static uint32_t next_random(uint32_t *state)
 /* Scatters edges among values that make sense. */
 static uint32_t edge(uint32_t rnd)
 {
-	static const uint32_t values[] = { 0,
-					   1,
-					   2,
-					   16,
-					   511,
-					   512,
-					   4096,
-					   65535,
-					   65536,
-					   1u << 31,
-					   UINT32_MAX - 15,
+	static const uint32_t values[] = { 0,	      1,
+					   2,	      16,
+					   511,	      512,
+					   4096,      65535,
+					   65536,     FD_RAM_SIZE - 16,
+					   1u << 31,  UINT32_MAX - 15,
 					   UINT32_MAX };
 
 	return values[rnd % ARRAY_SIZE(values)];
