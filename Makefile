@@ -38,8 +38,10 @@ FLOORS	:= base virtio boot vmm
 SRC	:= $(wildcard $(FLOORS:=/*.c))
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
 ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.c \
-	   tests/bench/*.c tests/guest/*.c tests/linux/*.c)
+	   tests/bench/*.c tests/guest/*.c tests/linux/*.c \
+	   tests/counting/*.[ch])
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT	+= $(B)/unit/test_second_reads
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -79,6 +81,25 @@ $(B)/unit/%: $(B)/san/tests/unit/%.o $(UNITLIB:%.c=$(B)/san/%.o) \
 	@mkdir -p $(@D)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcheck -lsubunit -lm -lrt -lpthread $(LDLIBS)
+
+# The counting build: each load of the monitor's sources calls tests/counting/
+# reads.c, which takes the place of the sanitizer's library.
+COUNTED	:= memcpy memmove memcmp memchr write pwrite send writev pwritev sendmsg
+$(B)/count/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
+	@mkdir -p $(@D)
+	$(call say,CLANG   $@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(CFLAGS) -fno-builtin-memcmp \
+		$(if $(findstring /reads.o,$@),,-fsanitize=thread) \
+		-MMD -MP -c -o $@ $<
+
+$(B)/unit/test_second_reads: \
+		$(patsubst %.c,$(B)/count/%.o,$(filter base/% virtio/%,$(SRC))) \
+		$(addprefix $(B)/count/tests/,unit/fake_driver.o counting/reads.o \
+		counting/test_second_reads.o)
+	@mkdir -p $(@D)
+	$(call say,LINK    $@)
+	$(Q)$(CLANG) $(COUNTED:%=-Wl,--wrap=%) -o $@ $^ -lcheck -lsubunit -lm \
+		-lrt -lpthread $(LDLIBS)
 
 # Fuzz targets: clang, libFuzzer.
 $(B)/fz/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
@@ -154,4 +175,5 @@ help:
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 
--include $(shell find $(B)/obj $(B)/san $(B)/fz $(B)/clang -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/san $(B)/count $(B)/fz $(B)/clang \
+	-name '*.d' 2>/dev/null)
