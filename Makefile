@@ -47,7 +47,7 @@ FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(B)/mote
 .PHONY: all check demo clean help fuzz bench format install guests clang-build \
-	guest-kernel
+	guest-kernel hostile
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -148,6 +148,10 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
+# The barrage of make check, ten times as long.
+hostile: $(B)/mote guests
+	@BARRAGE=1000000 tests/guest/run barrage
+
 bench: bench-start bench-memory bench-boot
 bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
@@ -171,6 +175,7 @@ help:
 	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
 	@echo '                   cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
+	@echo 'make hostile       10^6 hostile operations on each device'
 	@echo 'make bench         bench-start, bench-memory, bench-boot'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
