@@ -37,7 +37,7 @@ PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
 FLOORS	:= base virtio boot vmm
 SRC	:= $(wildcard $(FLOORS:=/*.c))
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
-ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.c \
+ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.[ch] \
 	   tests/bench/*.c tests/guest/*.c tests/linux/*.c \
 	   tests/counting/*.[ch])
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
