@@ -30,11 +30,15 @@ const char config_help[] =
 	"                       \"console=hvc0 panic=-1\"; naming a console "
 	"or\n"
 	"                       panic= there replaces that default\n"
-	"  -d, --disk FILE[,ro][,direct][,cache=MODE][,serial=TEXT]\n"
-	"                       raw disk image or block device; up to 14 "
+	"  -d, --disk "
+	"FILE[,ro][,direct][,cache=MODE][,serial=TEXT][,engine=HOW]"
+	"\n"
+	"     [,queues=N]       raw disk image or block device; up to 14 "
 	"times;\n"
 	"                       MODE: writeback (stable after a flush) or\n"
-	"                       writethrough (each write is)\n"
+	"                       writethrough (each write is); HOW: uring, "
+	"sync\n"
+	"                       or auto; 1 to 8 queues (1)\n"
 	"      --balloon SIZE[,stats=SECS]\n"
 	"                       ask the guest for SIZE of its memory, and for\n"
 	"                       statistics every SECS seconds (--timing)\n"
@@ -327,7 +331,7 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 	int option;
 
 	*config = (struct vm_config){ .nr_vcpus = 1, .memory = MIB(256) };
-	optind = 0; /* glibc: start anew, also after an earlier parse */
+	optind = 0; /* start anew, also after an earlier parse */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, short_options, long_options,
 				     NULL)) != -1) {
@@ -338,7 +342,7 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 		else if (option == ':')
 			parse_refuse(&p,
 				     "%s: needs a value; see mote run --help",
-				     argv[MAX(optind - 1, 1)]);
+				     argv[argc - 1]); /* only the last can */
 		else if (set_switch(config, option) ||
 			 set_value(&p, option, optarg))
 			continue;

@@ -14,11 +14,17 @@
 
 #define CONFIG_MAX_DISKS  14
 #define CONFIG_SERIAL_LEN 20
+#define CONFIG_MAX_QUEUES 8 /* of a disk */
 #define CONFIG_MAX_NETS	  4
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
 #define CONFIG_CID	  3 /* of a vsock device without cid= */
+
+/* How a disk's requests are done: by io_uring; one after the other; or by
+ * io_uring where the host has it.
+ */
+enum disk_engine { ENGINE_AUTO, ENGINE_URING, ENGINE_SYNC };
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
@@ -26,6 +32,8 @@ struct disk_config {
 	bool direct;
 	bool writethrough;
 	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
+	enum disk_engine engine;
+	unsigned int queues; /* 1 to CONFIG_MAX_QUEUES */
 };
 
 struct net_config {

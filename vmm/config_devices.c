@@ -33,38 +33,91 @@ static bool is_serial(const char *text)
 	return len > 0 && len <= CONFIG_SERIAL_LEN;
 }
 
+static bool set_disk_cache(struct parse *p, struct disk_config *d,
+			   const char *word)
+{
+	d->writethrough = strcmp(word, "writethrough") == 0;
+	return d->writethrough || strcmp(word, "writeback") == 0 ||
+	       parse_refuse(
+		       p, "-d %s,cache=%s: cache is writeback or writethrough",
+		       d->path, word);
+}
+
+static bool set_disk_engine(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	static const char *const name[] = {
+		[ENGINE_AUTO] = "auto",
+		[ENGINE_URING] = "uring",
+		[ENGINE_SYNC] = "sync",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(name); i++) {
+		if (strcmp(word, name[i]) != 0)
+			continue;
+		d->engine = (enum disk_engine)i;
+		return true;
+	}
+	return parse_refuse(p, "-d %s,engine=%s: engine is auto, uring or sync",
+			    d->path, word);
+}
+
+static bool set_disk_queues(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	const char *end;
+	uint64_t queues;
+
+	if (!parse_number(word, &queues, &end) || *end || queues < 1 ||
+	    queues > CONFIG_MAX_QUEUES)
+		return parse_refuse(
+			p, "-d %s,queues=%s: give a number from 1 to %d",
+			d->path, word, CONFIG_MAX_QUEUES);
+	d->queues = (unsigned int)queues;
+	return true;
+}
+
+static bool set_disk_serial(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	d->serial = word;
+	return is_serial(word) ||
+	       parse_refuse(p,
+			    "-d %s,serial=: give 1 to %d printable ASCII "
+			    "characters, no comma",
+			    d->path, CONFIG_SERIAL_LEN);
+}
+
 /* One of the words after a disk's file name. */
 static bool set_disk_flag(struct parse *p, struct disk_config *d,
 			  const char *flag)
 {
-	const char *cache = flag_value(flag, "cache=");
-	const char *serial = flag_value(flag, "serial=");
+	static const struct {
+		const char *name;
+		bool (*set)(struct parse *p, struct disk_config *d,
+			    const char *word);
+	} option[] = {
+		{ "cache=", set_disk_cache },
+		{ "serial=", set_disk_serial },
+		{ "engine=", set_disk_engine },
+		{ "queues=", set_disk_queues },
+	};
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(option); i++) {
+		const char *value = flag_value(flag, option[i].name);
+
+		if (value)
+			return option[i].set(p, d, value);
+	}
 	if (strcmp(flag, "ro") == 0)
 		d->read_only = true;
 	else if (strcmp(flag, "direct") == 0)
 		d->direct = true;
-	else if (cache && strcmp(cache, "writeback") == 0)
-		d->writethrough = false;
-	else if (cache && strcmp(cache, "writethrough") == 0)
-		d->writethrough = true;
-	else if (serial && is_serial(serial))
-		d->serial = serial;
-	else if (cache)
-		return parse_refuse(
-			p, "-d %s,%s: cache is writeback or writethrough",
-			d->path, flag);
-	else if (serial)
-		return parse_refuse(
-			p,
-			"-d %s,serial=: give 1 to %d printable ASCII "
-			"characters, no comma",
-			d->path, CONFIG_SERIAL_LEN);
 	else
 		return parse_refuse(
 			p,
 			"-d %s,%s: after the file name come ro, direct, "
-			"cache= and serial=, nothing else",
+			"cache=, serial=, engine= and queues=, nothing else",
 			d->path, flag);
 	return true;
 }
@@ -77,7 +130,7 @@ bool parse_disk(struct parse *p, char *word)
 	if (p->config->nr_disks == CONFIG_MAX_DISKS)
 		return parse_refuse(p, "-d %s: at most %d disks", word,
 				    CONFIG_MAX_DISKS);
-	*d = (struct disk_config){ .path = word };
+	*d = (struct disk_config){ .path = word, .queues = 1 };
 	if (*word == ',' || *word == '\0')
 		return parse_refuse(p, "-d '%s': give a file name first", word);
 	strtok_r(word, ",", &save);

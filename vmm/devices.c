@@ -20,6 +20,11 @@
 #include "virtio/vsock.h"
 #include "vmm/devices.h"
 
+/* How long a vCPU that stops a queue or resets a device waits until the host
+ * has ended what is under way; far longer than a disk that works takes.
+ */
+#define PATIENCE_NS 500000000u
+
 #define VSOCK_DESCRIPTORS 2048 /* all connections, and the machine's own */
 
 /* Places VDEV in the next window and gives it a bus range. */
@@ -29,6 +34,7 @@ static int add_device(struct machine *m, struct virtio_device *vdev)
 	int ret;
 
 	d->vdev = vdev;
+	vdev->patience_ns = PATIENCE_NS;
 	m->nr_devices++;
 	virtio_mmio_init(&d->mmio, vdev);
 	ret = bus_add(&m->vm.mmio, d->base, VIRTIO_MMIO_WINDOW,
@@ -56,6 +62,7 @@ static struct virtio_env next_env(struct machine *m)
 	};
 }
 
+static_assert(CONFIG_MAX_QUEUES == BLK_MAX_QUEUES, "-d FILE,queues=");
 static_assert(CONFIG_SERIAL_LEN == DISK_ID_BYTES, "-d FILE,serial=");
 
 static const char *disk_remedy(int err)
@@ -77,6 +84,30 @@ static const char *disk_remedy(int err)
 	}
 }
 
+/* Hands what would hold the loop to io_uring, if it is wanted and there. */
+static int choose_engine(struct machine *m, const struct disk_config *config,
+			 struct disk *disk)
+{
+	int ret = 0;
+
+	if (config->engine == ENGINE_SYNC)
+		return 0;
+	if (!m->ring)
+		ret = disk_ring_create(m->loop, &m->ring);
+	if (ret == 0)
+		ret = disk_set_ring(disk, m->ring);
+	if (ret == 0)
+		return 0;
+	if (config->engine == ENGINE_URING) {
+		log_error("-d %s,engine=uring: io_uring: %s; `mote doctor` "
+			  "tells more, engine=auto does without",
+			  config->path, log_errno(ret));
+		return ret;
+	}
+	log_info("-d %s: no io_uring (%s)", config->path, log_errno(ret));
+	return 0;
+}
+
 static int add_disk(struct machine *m, const struct disk_config *config)
 {
 	struct virtio_env env = next_env(m);
@@ -96,13 +127,24 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 		disk_set_writethrough(disk);
 	if (config->serial)
 		disk_set_id(disk, config->serial);
-	ret = virtio_blk_create(&env, disk, &vdev);
-	if (ret < 0)
+	ret = choose_engine(m, config, disk);
+	if (ret < 0) {
 		disk_close(disk);
-	else
+		return ret; /* it has said why */
+	}
+	ret = virtio_blk_create(&env, disk, &vdev);
+	if (ret < 0) {
+		disk_close(disk);
+	} else {
+		virtio_blk_set_queues(vdev, config->queues);
 		ret = add_device(m, vdev);
+	}
 	if (ret < 0)
 		log_error("-d %s: %s", config->path, log_errno(ret));
+	else
+		log_info("-d %s: %s", config->path,
+			 disk_has_ring(disk) ? "io_uring"
+					     : "one request at a time");
 	return ret;
 }
 

@@ -24,6 +24,9 @@
  */
 #define REAL_KERNEL_SIZE MIB(1)
 
+/* How long one look at the disks waits when the machine has ended. */
+#define DRAIN_WAIT_NS 10000000u
+
 /* Opens a kernel or initrd FILE, which must be a regular file. */
 static int open_image(const char *option, const char *file)
 {
@@ -227,7 +230,7 @@ static int add_doorbells(struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct machine_device *d = &m->device[i];
 
-		for (unsigned int q = 0; q < d->vdev->ops->nr_queues; q++) {
+		for (unsigned int q = 0; q < d->vdev->nr_queues; q++) {
 			int ret = vm_add_ioeventfd(
 				&m->vm, d->base + VIRTIO_MMIO_QUEUE_NOTIFY, q,
 				d->vdev->doorbell[q].fd);
@@ -342,12 +345,16 @@ bool machine_drain(struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
-		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 			if (!fd_poll(vdev->doorbell[q].fd, POLLIN))
 				continue;
 			virtio_doorbell(vdev, q);
 			rang = true;
 		}
+	}
+	if (m->ring && disk_ring_busy(m->ring) > 0) {
+		disk_ring_wait(m->ring, now_ns() + DRAIN_WAIT_NS);
+		rang = true;
 	}
 	if (m->config->early_serial)
 		serial_flush(&m->serial);
@@ -359,4 +366,7 @@ void machine_destroy(struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++)
 		virtio_device_destroy(m->device[i].vdev);
 	m->nr_devices = 0;
+	if (m->ring)
+		disk_ring_destroy(m->ring);
+	m->ring = NULL;
 }

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/port.h"
 #include "boot/layout.h"
+#include "virtio/disk_ring.h"
 #include "virtio/mmio.h"
 #include "vmm/boot_timer.h"
 #include "vmm/config.h"
@@ -42,6 +43,7 @@ struct machine {
 	struct vm vm;
 	struct machine_device device[LAYOUT_MAX_DEVICES];
 	unsigned int nr_devices;
+	struct disk_ring *ring; /* owned; of all disks, NULL without any */
 	struct power power;
 	struct boot_timer boot_timer; /* with --timing */
 	struct serial serial;	      /* with --early-serial */
