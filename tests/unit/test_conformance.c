@@ -263,7 +263,7 @@ static size_t expected_config(enum subject subject, uint8_t *config)
 	memcpy(config, disk, sizeof(disk));
 	config[0x15] = SECTOR_SIZE >> 8; /* blk_size */
 	config[0x20] = 1;		 /* writeback */
-	if (subject == DISK) {
+	if (subject != READ_ONLY_DISK) {
 		config[0x26] = 1 << 21 >> 16; /* max_discard_sectors */
 		config[0x28] = 64;	      /* max_discard_seg */
 		config[0x2c] = 8;	      /* discard_sector_alignment */

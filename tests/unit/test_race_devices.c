@@ -22,7 +22,7 @@
 #define BUFFER	   64u
 #define NR_BUFFERS 64u
 #define DATA	   MIB(9)
-#define ROUNDS	   60000
+#define ROUNDS	   30000
 #define HOST_PORT  1u
 
 struct rings {

@@ -117,6 +117,7 @@ static void load(enum subject subject)
 	switch (subject) {
 	case DISK:
 	case READ_ONLY_DISK:
+	case RING_DISK:
 		for (int i = 0; i < 4; i++)
 			post(0, disk, sizeof(disk), 4097);
 		break;
