@@ -36,7 +36,7 @@ PKG_BUILD := gcc libc6-dev libjansson-dev liburing-dev musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db git
+	     acpica-tools python3 universal-ctags man-db git nbdkit
 # All at once, so that one message names them all.
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))

@@ -274,6 +274,7 @@ static const struct {
 	{ NEEDS, 5, 1448, NET_RX_OFFLOADS, -1 },
 };
 
+/* N7, N8, virtio 1.2 §5.1.6.4.1: each of them */
 START_TEST(headers)
 {
 	struct virtio_net_hdr_v1 hdr = {

@@ -144,6 +144,7 @@ static const struct {
 	{ NEEDS, 0xff, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
 };
 
+/* N4, N8, virtio 1.2 §5.1.6.2.2: each of them */
 START_TEST(headers)
 {
 	struct virtio_net_hdr_v1 hdr = {

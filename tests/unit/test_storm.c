@@ -149,7 +149,7 @@ static void load(enum subject subject)
 	}
 }
 
-/* V19, V12: 100000 resets with work in hand, in every phase of it.  Files and
+/* V19, V12, virtio 1.2 §2.4.1: 100000 resets with work in hand, in every phase of it.  Files and
  * memory are as before, and the next driver is served.
  */
 START_TEST(test_reset_storm)

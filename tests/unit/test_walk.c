@@ -205,6 +205,8 @@ static void explore(struct scope *s, unsigned int depth)
 	s->known &= ~(1u << v.need);
 }
 
+/* V5, V6, virtio 1.2 §2.7.5, §2.7.5.2, §2.7.5.3.1: chains up to the whole scope
+ */
 START_TEST(test_small_scope)
 {
 	const uint64_t indirect = 1ull << VIRTIO_RING_F_INDIRECT_DESC;
