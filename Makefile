@@ -33,7 +33,7 @@ SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
 PKG_BUILD := gcc libc6-dev libjansson-dev liburing-dev musl-dev
-PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
+PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs fio binutils python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
 	     acpica-tools python3 universal-ctags man-db git nbdkit

@@ -170,7 +170,7 @@ static uint64_t in_hand(void)
 	return counter_get(&virtio_blk_stats(fd.vdev)->in_hand);
 }
 
-/* B11: a full queue of reads, which end in an order that is nobody's */
+/* V4: a full queue of reads, which end in an order that is nobody's */
 START_TEST(any_order)
 {
 	static struct asked a[256];

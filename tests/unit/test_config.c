@@ -222,6 +222,12 @@ static const struct {
 	{ "-k K --vsock cid=0x3,path=P", "--vsock cid=0x3" },
 	{ "-k K --vsock cid=,path=P", "--vsock cid=" },
 	{ "-k K --vsock cid=3", "path=SOCKET" },
+	{ "-k K -d a,engine=", "engine=" },
+	{ "-k K -d a,engine=aio", "engine=aio" },
+	{ "-k K -d a,queues=0", "queues=0" },
+	{ "-k K -d a,queues=9", "queues=9" },
+	{ "-k K -d a,queues=2x", "queues=2x" },
+	{ "-k K -d a,queues=", "queues=" },
 	{ "-k K --vsock path=", "path=SOCKET" },
 	{ "-k K --vsock ,", "path=SOCKET" },
 	{ "-k K --vsock P", "--vsock P" },
@@ -252,6 +258,18 @@ START_TEST(disk_options)
 	ck_assert_str_eq(config.disk[1].serial, "A-1");
 	ck_assert(!config.disk[2].writethrough);
 	ck_assert_str_eq(config.disk[2].serial, "01234567890123456789");
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
+	ck_assert_uint_eq(config.disk[2].queues, 1);
+
+	ck_assert_int_eq(parse("-k K -d a,engine=uring,queues=8 "
+			       "-d b,queues=1,engine=sync "
+			       "-d c,engine=sync,engine=auto"),
+			 CONFIG_OK);
+	ck_assert_int_eq(config.disk[0].engine, ENGINE_URING);
+	ck_assert_uint_eq(config.disk[0].queues, 8);
+	ck_assert_int_eq(config.disk[1].engine, ENGINE_SYNC);
+	ck_assert_uint_eq(config.disk[1].queues, 1);
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
 }
 END_TEST
 
