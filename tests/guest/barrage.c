@@ -19,7 +19,7 @@
 #define FATAL	  1024 /* chains of which one is malformed */
 #define PER_POKE  512  /* operations to POKES accesses of registers */
 #define POKES	  8
-#define PER_RESET 2048 /* and to a reset with work in hand */
+#define PER_RESET 256 /* and to a reset with work in hand */
 #define SPINS	  1000000000u
 #define BUFFER	  256u /* bytes of a request */
 #define ROOM	  4096u
