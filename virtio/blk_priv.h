@@ -51,7 +51,7 @@ struct virtio_blk {
 	struct blk_queue queue[VIRTIO_MAX_QUEUES];
 	struct list free; /* of those that were used once */
 	unsigned int nr_used;
-	bool held; /* no chain is taken from a queue */
+	bool held;		     /* no chain is taken from a queue */
 	struct blk_request *request; /* BLK_REQUESTS of them, owned */
 };
 

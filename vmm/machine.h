@@ -72,8 +72,9 @@ int machine_create(struct machine *m, const struct vm_config *config,
 int machine_start(struct machine *m);
 
 /* Serves what the guest had asked for when it ended: each doorbell that has
- * rung, once, and output that is on its way.  True when one had rung: it may
- * have to be served again.  The vCPUs are parked.
+ * rung, once, output that is on its way, and what disks have under way.  True
+ * when one had rung or a disk has done something: there may be more.  The vCPUs
+ * are parked.
  */
 bool machine_drain(struct machine *m);
 
