@@ -108,7 +108,8 @@ static struct virtio_device *create_disk(const struct virtio_env *env)
 static void set_up(struct fuzz *f)
 {
 	const struct virtio_env env = { &f->gm, &f->irq, &f->loop };
-	const struct virtio_net_params params = { { 2, 0, 0, 0, 0, 1 }, 0 };
+	/* (Frames of zeros have this address.) */
+	const struct virtio_net_params params = { { 0 }, 0 };
 
 	f->irq.pulse = fuzz_irq_ignore;
 	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
@@ -205,6 +206,32 @@ static void publish(struct fuzz *f, unsigned int d, unsigned int q)
 	avail->idx = *idx;
 }
 
+/* The beginning of a request that makes sense, where descriptors look for it. */
+static void good_request(struct fuzz *f, unsigned int d, uint8_t what)
+{
+	uint8_t *p = f->ram + DATA + take(f) * 16u;
+	const struct virtio_vsock_hdr packet = {
+		.src_cid = CID,
+		.dst_cid = VSOCK_HOST_CID,
+		.src_port = what >> 6,
+		.dst_port = 1,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = what / NR_DEVICES % 9,
+		.buf_alloc = KIB(64),
+	};
+
+	if (d == VSOCK)
+		memcpy(p, &packet, sizeof(packet));
+	else
+		memset(p, 0, 44);
+	if (d == DISK)
+		*p = what / NR_DEVICES % 16;
+	if (d == NET)
+		*p = what >> 7; /* NEEDS_CSUM */
+	if (d == BALLOON)
+		*p = DATA / PAGE_SIZE;
+}
+
 /* What a device's back end may do at any time. */
 static void back_end(struct fuzz *f, unsigned int d)
 {
@@ -273,7 +300,7 @@ static void act(struct fuzz *f)
 		f->ram[q] = take(f);
 		break;
 	case 14:
-		f->ram[DATA + (take(f) & ~3u) * 16u % DATA_SIZE] = on;
+		good_request(f, d, on);
 		break;
 	case 15:
 		loop_step(&f->loop, 0);
