@@ -12,7 +12,7 @@
 
 #include <linux/virtio_mmio.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/mmio.h"
 
 #define RAM_SIZE    (16u * PAGE_SIZE)
@@ -20,8 +20,6 @@
 #define QUEUE_SIZE  8u
 #define CONFIG_SIZE 12u
 #define FEATURE	    (1ull << 5)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct fuzz_device {
 	struct virtio_device vdev;
@@ -44,12 +42,6 @@ struct fuzz {
 	const uint8_t *data;
 	size_t len;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
 
 static void irq_count(struct irq_line *line)
 {

@@ -4,7 +4,7 @@
 
 G	:= tests/guest
 GUEST_NAMES := $(filter-out guest irq driver,$(patsubst $(G)/%.c,%,$(wildcard $(G)/*.c)))
-GUESTS_64 := boot-linux widths ring3 unemulated
+GUESTS_64 := barrage boot-linux widths ring3 unemulated
 GUESTS_32 := $(filter-out $(GUESTS_64),$(GUEST_NAMES))
 GUESTS	:= $(addprefix $(B)/guest/,$(GUEST_NAMES) boot-bzimage hello-serial)
 
@@ -22,6 +22,7 @@ GUEST_BZ := $(GUEST_FLAGS) -m64 -mno-red-zone -fPIE -no-pie \
 	-fvisibility=hidden -DBZIMAGE -Wl,-T,$(G)/bzimage.ld
 VOICE_idle := -DGUEST_SERIAL
 ASM_unemulated := $(G)/ring3-asm.S
+ASM_barrage := $(G)/ring3-asm.S
 GUEST_LIB := $(wildcard $(addprefix $(G)/,guest.c irq.c irq-asm.S driver.c))
 GUEST_DEPS := $(GUEST_LIB) boot/layout.h $(G)/guests.mk \
 	$(wildcard $(G)/*.ld $(G)/*.S $(G)/*.h)
