@@ -267,8 +267,8 @@ static void run_requests(unsigned int nr)
 	ck_assert_uint_eq(under_way, 0);
 }
 
-/* With the page cache; with O_DIRECT; each with and without writeback. */
-START_TEST(random_requests)
+/* A block device on the real ring; false when there is none here. */
+static bool set_up_device(bool direct, bool writethrough)
 {
 	struct virtio_device *vdev;
 	struct disk *disk;
@@ -278,17 +278,20 @@ START_TEST(random_requests)
 	fd_init(&fd);
 	if (!make_ring(&fd.loop)) {
 		fd_fini(&fd);
-		return;
+		return false;
 	}
 	make_image();
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", image_fd);
-	ret = disk_open(name, false, _i & 1, &disk);
+	ret = disk_open(name, false, direct, &disk);
 	if (ret == -EINVAL) {
 		printf("# O_DIRECT: not here, test skipped\n");
-		goto out;
+		disk_ring_destroy(ring);
+		fd_fini(&fd);
+		close(image_fd);
+		return false;
 	}
 	ck_assert_int_eq(ret, 0);
-	if (_i & 2)
+	if (writethrough)
 		disk_set_writethrough(disk);
 	ck_assert_int_eq(disk_set_ring(disk, ring), 0);
 	ck_assert_int_eq(virtio_blk_create(&fd.env, disk, &vdev), 0);
@@ -299,21 +302,73 @@ START_TEST(random_requests)
 		asked[i].data = fd_alloc(&fd, 16 + BYTES / DEPTH) + 16;
 		asked[i].status = fd_alloc(&fd, 1);
 	}
+	return true;
+}
+
+static void tear_down_device(void)
+{
+	virtio_device_destroy(fd.vdev);
+	fd.vdev = NULL;
+	disk_ring_destroy(ring);
+	fd_fini(&fd);
+	close(image_fd);
+}
+
+/* With the page cache; with O_DIRECT; each with and without writeback. */
+START_TEST(random_requests)
+{
+	if (!set_up_device(_i & 1, _i & 2))
+		return;
 	run_requests(_i & 2 ? 300 : 2000);
-	ck_assert_int_eq(virtio_blk_drain(vdev, 1000000000), 0);
+	ck_assert_int_eq(virtio_blk_drain(fd.vdev, 10000000000), 0);
 	ck_assert_int_eq(pread(image_fd, got, BYTES, 0), BYTES);
 	ck_assert_mem_eq(got, model, BYTES);
 
 	/* The machine ends while the kernel has work. */
 	for (unsigned int i = 0; i < DEPTH; i++)
 		post(&asked[i], i);
-	virtio_blk_resume(vdev);
-	virtio_device_destroy(vdev);
-	fd.vdev = NULL;
-out:
-	disk_ring_destroy(ring);
-	fd_fini(&fd);
-	close(image_fd);
+	virtio_blk_resume(fd.vdev);
+	tear_down_device();
+}
+END_TEST
+
+/* C13, V19, virtio 1.2 §2.4.1: resets while the kernel reads and writes.  When
+ * Status is 0 it does not touch guest memory any more.
+ */
+START_TEST(resets)
+{
+	const size_t share = BYTES / DEPTH;
+	unsigned int waited = 0;
+
+	if (!set_up_device(_i & 1, false))
+		return;
+	for (unsigned int round = 0; round < 200; round++) {
+		uint64_t patience = now_ns() + 20000000000u;
+
+		for (unsigned int i = 0; i < DEPTH; i++)
+			post(&asked[i], i);
+		fd_kick(&fd, 0);
+		if (round % 3 == 0)
+			loop_step(&fd.loop, 0);
+		fd_reset(&fd);
+		while (fd_reg(&fd, VIRTIO_MMIO_STATUS) != 0) {
+			waited++;
+			loop_step(&fd.loop, 1);
+			ck_assert_uint_lt(now_ns(), patience);
+		}
+		for (unsigned int i = 0; i < DEPTH; i++)
+			memset(fd_ptr(&fd, asked[i].data, share), 0x5a, share);
+		loop_step(&fd.loop, 0);
+		ck_assert(fd_start(&fd, FD_FEATURES));
+		fd_run_loop(&fd);
+		memset(got, 0x5a, share);
+		for (unsigned int i = 0; i < DEPTH; i++)
+			ck_assert_mem_eq(fd_ptr(&fd, asked[i].data, share), got,
+					 share);
+		ck_assert_uint_eq(fd_used_ring(&fd, 0)->idx, 0);
+	}
+	ck_assert_uint_gt(waited, 0);
+	tear_down_device();
 }
 END_TEST
 
@@ -326,6 +381,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, restrictions);
 	tcase_add_test(tc, table_of_files);
 	tcase_add_loop_test(tc, random_requests, 0, 4);
+	tcase_add_loop_test(tc, resets, 0, 2);
 	suite_add_tcase(s, tc);
 	return s;
 }
