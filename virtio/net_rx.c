@@ -4,10 +4,11 @@
  *
  * Theory of operation.  Buffers are popped before a frame is read, as many as
  * the last frame took (with MRG_RXBUF; else one), and the frame is read by one
- * system call: the header to private memory, the frame straight into the
- * buffers, and what does not fit there into `spill`.  So a frame of a usual
- * size is not copied, none is ever cut, and nothing the guest may change is
- * looked at twice.  Buffers that the frame did not need are kept for the next.
+ * system call.  Behind a small frame, all of it goes to private memory and is
+ * copied.  Behind a large one only the header goes there, the frame straight
+ * into the buffers, and what does not fit there into `spill`.  So large frames
+ * are not copied, none is ever cut, and nothing the guest may change is looked
+ * at twice.  Buffers that the frame did not need are kept for the next.
  *
  * When something was spilled, more buffers are popped for it.  If the driver
  * has no more, the frame waits, half of it in buffers of which the driver does
@@ -15,7 +16,9 @@
  * whose whole ring is too small for the frame would wait for ever:
  * net_rx_give_up(), called after a second, drops it.
  *
- * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.
+ * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.  So
+ * do a few frames, because a driver that looks at the used ring meanwhile would
+ * have both CPUs wait for its cache lines, once for every frame.
  */
 #include <errno.h>
 
@@ -25,10 +28,14 @@
 
 #define RX_QUEUE   0	 /* virtio 1.2 §5.1.2 */
 #define RX_BATCH   64u	 /* frames after which the loop gets a turn */
+#define RX_PUBLISH 8u	 /* frames after which the driver sees them */
 #define RX_LEAST   2048u /* room for an ordinary frame and its header */
 #define VLAN_BYTES 4u
 #define ETH_TYPE   12u /* offset of the type field */
 
+static_assert(offsetof(struct net_rx, spill) ==
+		      offsetof(struct net_rx, hdr) + NET_HDR_BYTES,
+	      "one stream, no padding");
 static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HDR_BYTES,
 	      "virtio 1.2 §5.1.6: with num_buffers, thanks to VERSION_1");
 
@@ -144,7 +151,12 @@ static void rx_release(struct net_rx *rx, unsigned int nr)
 
 /* Frames. */
 
-/* The frame's place: behind the header in the buffers, then the spill. */
+/* The frame's place: behind the header in the buffers, then the spill.  Returns
+ * how many entries of `vec` are read into; the frame begins at the second.
+ *
+ * To copy a small frame is cheaper than to have the kernel look at three pieces
+ * of memory.
+ */
 static int rx_build_vec(struct net_rx *rx)
 {
 	size_t left = NET_MAX_FRAME + 1;
@@ -153,6 +165,11 @@ static int rx_build_vec(struct net_rx *rx)
 
 	rx->vec[0] = (struct iovec){ &rx->hdr, sizeof(rx->hdr) };
 	rx->in_room = 0;
+	if (rx->want <= RX_LEAST) {
+		rx->vec[0].iov_len += sizeof(rx->spill);
+		rx->vec[1] = (struct iovec){ rx->spill, sizeof(rx->spill) };
+		return 1;
+	}
 	for (unsigned int i = 0; i < rx->nr_segments && left > 0; i++) {
 		const struct iovec *v = &rx->segment[i];
 		size_t gap = MIN(skip, v->iov_len);
@@ -298,8 +315,6 @@ static int rx_deliver(struct net_rx *rx, struct virtqueue *vq)
 		left -= here;
 	}
 	rx_release(rx, nr);
-	if (ret == 0)
-		ret = virtq_publish(vq);
 	gate_charge(&rx->gate, (struct rate_amount){ rx->len, 1 });
 	counter_add(&rx->stats->rx_packets, 1);
 	counter_add(&rx->stats->rx_bytes, rx->len);
@@ -326,7 +341,8 @@ static int rx_finish(struct net_rx *rx, struct virtqueue *vq)
 	return 0;
 }
 
-int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+/* Frames until there are no more, or no buffers, or the turn is over. */
+static int rx_turn(struct net_rx *rx, struct virtqueue *vq)
 {
 	int ret = 0;
 
@@ -345,10 +361,20 @@ int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
 		ret = rx_read(rx);
 		if (ret > 0)
 			ret = rx_finish(rx, vq);
+		if (ret == 0 && i % RX_PUBLISH == RX_PUBLISH - 1)
+			ret = virtq_publish(vq);
 	}
 	if (ret == -ENODEV)
 		return NET_GONE;
 	return ret == -EAGAIN ? NET_IDLE : ret;
+}
+
+int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+{
+	int result = rx_turn(rx, vq);
+	int ret = virtq_publish(vq);
+
+	return ret < 0 ? ret : result;
 }
 
 void net_rx_give_up(struct net_rx *rx)

@@ -108,6 +108,7 @@ struct virtio_device_ops {
  */
 struct virtio_doorbell {
 	struct loop_source source;
+	struct loop_poll poll;
 	struct virtio_device *vdev;
 	unsigned int q;
 	int fd;
@@ -145,6 +146,7 @@ struct virtio_device {
 
 	struct virtio_doorbell doorbell[VIRTIO_MAX_QUEUES]; /* loop */
 	struct counter doorbells; /* kicks that reached us */
+	struct counter looks;	  /* runs without a kick: the loop polled */
 	struct counter interrupts;
 	struct counter resets_needed;
 	struct histogram queue_depth; /* available chains at each kick */

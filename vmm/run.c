@@ -42,6 +42,9 @@
 #define FLUSH_MS 2000
 #define MAX_FILE (1 << 20) /* a body's worth for each device */
 
+/* A device that is used again within this time is looked at, not waited for. */
+#define LOOP_POLL_NS 32000
+
 struct run {
 	struct vm_config config;
 	struct loop loop;
@@ -351,6 +354,7 @@ static int begin(struct run *r)
 		loop_timer_arm(&r->loop, &r->timeout,
 			       now_ns() + r->config.timeout_ns);
 	}
+	loop_set_polling(&r->loop, LOOP_POLL_NS);
 	return 0;
 }
 
@@ -360,6 +364,7 @@ static int live(struct run *r)
 	uint64_t end_ns;
 	int ret = loop_run(&r->loop);
 
+	loop_set_polling(&r->loop, 0);
 	if (!r->started && r->signal)
 		return 128 + r->signal;
 	if (!r->started) {

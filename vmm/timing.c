@@ -137,6 +137,9 @@ static json_t *device_json(struct virtio_device *vdev)
 		histogram_json(&vdev->run_ns), "queues", queues_json(vdev));
 
 	add_fields(device, vdev);
+	json_object_set_new(
+		device, "looks",
+		json_integer((json_int_t)counter_get(&vdev->looks)));
 	if (virtio_balloon_is(vdev))
 		add_balloon(device, vdev);
 	return device;
@@ -196,6 +199,12 @@ void timing_print(struct machine *m, const struct terminal *terminal,
 	json_object_set_new(line, "exit_ns", vcpus);
 	json_object_set_new(line, "devices", devices);
 	json_object_set_new(line, "terminal", terminal_json(terminal));
+	json_object_set_new(
+		line, "polling",
+		json_pack("{sI sI}", "hits",
+			  (json_int_t)counter_get(&m->loop->poll_hits),
+			  "misses",
+			  (json_int_t)counter_get(&m->loop->poll_misses)));
 	text = json_dumps(line, JSON_PRESERVE_ORDER);
 	if (text)
 		fprintf(stderr, "%s\n", text);

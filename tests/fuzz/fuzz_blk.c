@@ -25,7 +25,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/fake_ring.h"
 #include "virtio/blk.h"
 
@@ -52,8 +52,6 @@ enum {
 
 typedef struct virtio_blk_discard_write_zeroes range_t;
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct fuzz {
 	struct guest_memory gm;
 	uint8_t *ram;
@@ -68,8 +66,7 @@ struct fuzz {
 	uint8_t model[BYTES];
 	uint8_t shadow[RAM_SIZE] __attribute__((aligned(16)));
 	uint16_t avail_idx;
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
 
 /* One request as the model sees it. */
@@ -80,23 +77,9 @@ struct request {
 	uint64_t r, w;		/* where they are */
 };
 
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
-
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static void set_up(struct fuzz *f)
@@ -106,10 +89,8 @@ static void set_up(struct fuzz *f)
 	uint32_t low = 0;
 	char path[32];
 
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
-	must(f->ram && gmem_add(&f->gm, 0, RAM_SIZE, f->ram) == 0);
-	memset(f->ram, 0, RAM_SIZE);
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	f->fd = memfd_create("disk", MFD_CLOEXEC);
 	for (uint32_t i = 0; i < BYTES; i++)
@@ -366,7 +347,7 @@ static void end_one(struct fuzz *f)
 	if (f->ring->nr == 0)
 		return;
 	fake_end(f->ring, (how >> 2) % f->ring->nr,
-		 f->len > 0 ? result[how & 3] : FAKE_REAL);
+		 f->in.len > 0 ? result[how & 3] : FAKE_REAL);
 	fake_reap(f->ring);
 }
 
@@ -396,7 +377,7 @@ static bool run_request(struct fuzz *f)
 
 	take_request(f, &req);
 	for (uint32_t i = 0; i < req.out_len; i++)
-		f->ram[req.r + sizeof(req.hdr) + i] = (uint8_t)(i + f->len);
+		f->ram[req.r + sizeof(req.hdr) + i] = (uint8_t)(i + f->in.len);
 	if ((req.hdr.type == VIRTIO_BLK_T_DISCARD ||
 	     req.hdr.type == VIRTIO_BLK_T_WRITE_ZEROES) &&
 	    req.hdr_len == sizeof(req.hdr))
@@ -423,7 +404,7 @@ static bool run_request(struct fuzz *f)
 
 static void run_rings(struct fuzz *f)
 {
-	memcpy(f->ram, f->data, MIN(f->len, RAM_SIZE));
+	memcpy(f->ram, f->in.data, MIN(f->in.len, RAM_SIZE));
 	ring(f);
 	/* Nothing stays in flight, but for the one that was malformed, and with
 	 * a ring what was under way then.
@@ -440,14 +421,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct fuzz *f = calloc(1, sizeof(*f));
 
 	must(f);
-	f->data = data;
-	f->len = len;
+	f->in = (struct fuzz_input){ data, len };
 	f->flags = take(f);
 	set_up(f);
 	if (f->flags & IS_RINGS)
 		run_rings(f);
 	else
-		for (int i = 0; i < 100 && f->len > 0 && run_request(f); i++)
+		for (int i = 0; i < 100 && f->in.len > 0 && run_request(f); i++)
 			;
 	tear_down(f);
 	free(f);

@@ -19,7 +19,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/net.h"
 
 #define QUEUE_SIZE 16u
@@ -45,8 +45,6 @@
 
 enum { RX, TX };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static const uint8_t our_mac[6] = { 2, 0, 0, 0, 0, 1 };
 
 struct fuzz_queue {
@@ -70,27 +68,12 @@ struct fuzz {
 	struct virtio_net_hdr_v1 in_hdr;
 	/* Of the frame being merged. */
 	unsigned int parts;
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
 
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static bool has(const struct fuzz *f, unsigned int feature)
@@ -155,15 +138,17 @@ static ssize_t fuzz_receive(struct net_backend *backend,
 		return f->answer;
 	if (f->in_len == 0)
 		return -EAGAIN;
-	must(nr >= 2 && iov[0].iov_len == HDR);
+	must(nr >= 1 && iov[0].iov_len >= HDR);
 	memcpy(iov[0].iov_base, &f->in_hdr, HDR);
-	for (int i = 1; i < nr && left > 0; i++) {
-		size_t here = MIN(left, iov[i].iov_len);
+	for (int i = 0; i < nr && left > 0; i++) {
+		size_t skip = i == 0 ? HDR : 0;
+		size_t here = MIN(left, iov[i].iov_len - skip);
 
-		memset(iov[i].iov_base, HOST_BYTE, here);
+		memset((uint8_t *)iov[i].iov_base + skip, HOST_BYTE, here);
 		left -= here;
 		total += here;
 	}
+	must(left == 0 || total == HDR + NET_MAX_FRAME + 1);
 	f->in_len = 0;
 	return (ssize_t)total;
 }
@@ -449,13 +434,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct virtio_env env;
 
 	must(f);
-	f->data = data;
-	f->len = len;
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, ALIGN_UP(RAM_SIZE, PAGE_SIZE));
-	must(f->ram &&
-	     gmem_add(&f->gm, 0, ALIGN_UP(RAM_SIZE, PAGE_SIZE), f->ram) == 0);
-	memset(f->ram, 0, RAM_SIZE);
+	f->in = (struct fuzz_input){ data, len };
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, ALIGN_UP(RAM_SIZE, PAGE_SIZE));
 	must(loop_init(&f->loop) == 0);
 	f->backend = (struct net_backend){
 		.name = "the wire",
@@ -473,7 +454,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(virtio_device_start(f->vdev) == 0);
 
 	restart(f);
-	for (int i = 0; i < 500 && f->len > 0; i++)
+	for (int i = 0; i < 500 && f->in.len > 0; i++)
 		act(f);
 	settle(f);
 

@@ -462,6 +462,44 @@ START_TEST(direct_does_not_take_a_short_read_for_the_end)
 }
 END_TEST
 
+/* V27: raw is raw: a file that looks like another format is served as it is, and
+ * the backing file that it names is not looked for.
+ */
+START_TEST(no_format_but_raw)
+{
+	static const char name[] = "/etc/passwd";
+	struct {
+		uint8_t magic[4], version[4], name_at[8], name_len[4];
+		uint8_t cluster_bits[4], size[8];
+		char name[32];
+	} qcow2 = {
+		{ 'Q', 'F', 'I', 0xfb },
+		{ 0, 0, 0, 2 },
+		{ [7] = 32 },
+		{ [3] = sizeof(name) - 1 },
+		{ [3] = 16 },
+		{ [3] = 1 },
+		"",
+	};
+	struct iovec iov = { mem, BYTES };
+	struct disk *disk;
+	int fd = open(path, O_WRONLY);
+
+	memcpy(qcow2.name, name, sizeof(name));
+	memcpy(image, &qcow2, sizeof(qcow2));
+	ck_assert_int_eq(pwrite(fd, &qcow2, sizeof(qcow2), 0), sizeof(qcow2));
+	close(fd);
+	disk = open_disk(false, false);
+	ck_assert_uint_eq(disk_sectors(disk), SECTORS);
+	ck_assert_int_eq(disk_read(disk, &iov, 1, 0), 0);
+	ck_assert_mem_eq(mem, image, BYTES);
+	iov = (struct iovec){ mem, BYTES };
+	ck_assert_int_eq(disk_write(disk, &iov, 1, 0), 0);
+	check_file(image);
+	disk_close(disk);
+}
+END_TEST
+
 START_TEST(id_is_stable_and_tells_files_apart)
 {
 	char a[DISK_ID_BYTES], b[DISK_ID_BYTES], other[96];
@@ -629,6 +667,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, direct_goes_round_the_bounce_buffer);
 	tcase_add_test(tc, direct_does_not_take_a_short_read_for_the_end);
 	tcase_add_test(tc, direct_with_blocks_larger_than_sectors);
+	tcase_add_test(tc, no_format_but_raw);
 	tcase_add_test(tc, id_is_stable_and_tells_files_apart);
 	tcase_add_test(tc, id_of_the_operator);
 	tcase_add_test(tc, shrunk_file_is_not_extended);

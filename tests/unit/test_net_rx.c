@@ -96,6 +96,31 @@ START_TEST(merged)
 }
 END_TEST
 
+/* Behind a small frame, the next is read in one piece; behind a large one, to
+ * where it belongs.  It is the same frame, either way.
+ */
+START_TEST(one_piece_or_more)
+{
+	static const struct {
+		size_t len;
+		bool one_piece;
+	} row[] = { { 60, true },   { 9000, true }, { 60, false },
+		    { 1514, true }, { 9000, true }, { 9000, false } };
+
+	start(MERGED);
+	expect(plain, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		uint64_t gpa = post_rx(16384);
+
+		fd_kick(&fd, RX);
+		wire_put(&plain, row[i].len);
+		fd_run_loop(&fd);
+		used_rx(gpa, want, HDR + (uint32_t)row[i].len);
+		ck_assert_int_eq(wire.pieces == 1, row[i].one_piece);
+	}
+}
+END_TEST
+
 /* N6, V31, virtio 1.2 §5.1.6.4.1: too few buffers.  Nothing is half used and
  * nothing turns, until the last buffer is there; then all become visible.
  */
@@ -559,6 +584,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, turns);
 	tcase_add_test(tc, resets);
 	tcase_add_test(tc, reset_while_waiting);
+	tcase_add_test(tc, one_piece_or_more);
 	tcase_add_test(tc, visible_together);
 	tcase_add_test(tc, queue_taken_back);
 	tcase_add_test(tc, back_end_errors);
