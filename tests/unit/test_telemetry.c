@@ -64,10 +64,13 @@ START_TEST(a_request_is_counted)
 		[DISK] = { "reads", "read_bytes", "read_ns", "in_hand_peak" },
 		[READ_ONLY_DISK] = { "reads", "read_bytes", "read_ns",
 				     "in_hand_peak" },
+		[RING_DISK] = { "reads", "read_bytes", "read_ns",
+				"in_hand_peak" },
 		[TERMINAL] = { "out_bytes" },
 		[ENTROPY] = { "requests", "bytes" },
 		[BALLOONIST] = { "deflated_pages" },
 		[NETWORK] = { "tx_bad_size" },
+		[SOCKETS] = { "dropped" },
 	};
 	unsigned int seen = 0, wanted = 0;
 
