@@ -25,7 +25,7 @@ LDLIBS	:= -ljansson
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev
+PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
@@ -34,10 +34,12 @@ PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
 
-FLOORS	:= base virtio boot vmm
-SRC	:= $(wildcard $(FLOORS:=/*.c))
+FLOORS	:= base virtio boot seccomp vmm
+FILTERS	:= $(B)/gen/seccomp_filters.c
+SRC	:= $(wildcard $(FLOORS:=/*.c)) $(FILTERS)
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
-ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.c \
+ALLC	:= $(filter-out $(FILTERS),$(SRC)) $(wildcard $(FLOORS:=/*.h) \
+	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.c \
 	   tests/bench/*.c tests/guest/*.c tests/linux/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
@@ -63,6 +65,17 @@ $(B)/obj/%.o: %.c | $(B)/.pkg-BUILD
 $(B)/mote: $(SRC:%.c=$(B)/obj/%.o)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The seccomp filters: a program that runs here makes them out of the tables.
+$(B)/gen/generate: seccomp/generate/main.c seccomp/rules.c seccomp/rules.h \
+		base/fd.h | $(B)/.pkg-BUILD
+	@mkdir -p $(@D)
+	$(call say,HOSTCC  $@)
+	$(Q)gcc $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lseccomp
+
+$(FILTERS): $(B)/gen/generate
+	$(call say,GEN     $@)
+	$(Q)$< >$@
 
 # The same sources under ASan and UBSan, for unit tests.
 $(B)/san/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK

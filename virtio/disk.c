@@ -31,6 +31,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "virtio/disk.h"
 #include "virtio/hole.h"
@@ -504,6 +505,7 @@ int disk_open(const char *path, bool read_only, bool direct,
 		ret = -errno;
 		goto err_free;
 	}
+	disk->fd = fd_place(disk->fd, FD_DISKS, FD_NR_DISKS);
 	ret = disk_examine(disk);
 	if (ret < 0)
 		goto err_close;

@@ -46,8 +46,9 @@ struct machine {
 	struct boot_timer boot_timer; /* with --timing */
 	struct serial serial;	      /* with --early-serial */
 	struct vm_irq serial_irq;
-	struct i8042 i8042; /* with --early-serial or acpi=off */
-	struct watch watch; /* without --copy: kernel and initrd files */
+	struct i8042 i8042;	/* with --early-serial or acpi=off */
+	struct watch watch;	/* without --copy: kernel and initrd files */
+	const char *kvm_module; /* for --timing */
 	struct boot_entry entry;
 	struct machine_marks marks;
 };

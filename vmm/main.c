@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "vmm/doctor.h"
 #include "vmm/run.h"
+#include "vmm/seccomp_list.h"
 
 #define STATUS_REFUSED 125
 
@@ -24,6 +25,7 @@ static const char help[] =
 	"\n"
 	"  run      boot a kernel in a virtual machine\n"
 	"  doctor   say what this host offers and lacks\n"
+	"  seccomp  list the system calls that a running machine may make\n"
 	"\n"
 	"  mote VERB --help tells about a verb; mote --version prints the "
 	"version.\n"
@@ -38,6 +40,7 @@ static const struct verb {
 } verbs[] = {
 	{ "run", run_main },
 	{ "doctor", doctor_main },
+	{ "seccomp", seccomp_main },
 };
 
 /* Keeps the numbers 0 to 2 from files of ours when the parent has closed them:

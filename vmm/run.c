@@ -10,6 +10,7 @@
  * signals of our own bugs, which only give the terminal back before we die.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,10 @@
 
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 
 #include "base/log.h"
+#include "seccomp/filter.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
 #include "vmm/terminal.h"
@@ -42,8 +45,18 @@ struct run {
 	uint64_t main_ns;
 };
 
-/* The SIGBUS handler has no argument of its own. */
+/* Handlers have no arguments of their own. */
 static const struct guest_memory *bus_error_memory;
+static pid_t own_pid;
+static pthread_t loop_thread;
+
+/* Not raise(3), whose tkill(2) could name any process.  For the loop, whose
+ * thread has the process's number.
+ */
+static void signal_self(int sig)
+{
+	syscall(SYS_tgkill, own_pid, own_pid, sig);
+}
 
 static void bus_error(int sig, siginfo_t *info, void *context)
 {
@@ -52,6 +65,7 @@ static void bus_error(int sig, siginfo_t *info, void *context)
 		"initrd file truncated while the machine ran? (--copy reads "
 		"files instead of mapping them)\n";
 
+	(void)sig;
 	(void)context;
 	if (bus_error_memory &&
 	    gmem_owns_hva(bus_error_memory, info->si_addr)) {
@@ -60,21 +74,24 @@ static void bus_error(int sig, siginfo_t *info, void *context)
 			_exit(STATUS_FAILED);
 		_exit(STATUS_FAILED);
 	}
+	/* Ours then: die of it when it comes again, by SA_RESETHAND. */
 	terminal_restore();
-	signal(sig, SIG_DFL); /* ours then: die of it when it comes again */
 }
 
-/* Gives the terminal back; SA_RESETHAND has made the next one fatal. */
+/* Gives the terminal back; SA_RESETHAND has made the next one fatal.  On a
+ * vCPU's thread that is the same instruction again (vm.c blocks the rest).
+ */
 static void fatal_error(int sig)
 {
 	terminal_restore();
-	raise(sig);
+	if (pthread_equal(pthread_self(), loop_thread))
+		signal_self(sig);
 }
 
 static void stop_self(struct run *r)
 {
 	terminal_suspend(&r->terminal);
-	raise(SIGSTOP);
+	signal_self(SIGSTOP);
 	terminal_resume(&r->terminal);
 }
 
@@ -142,13 +159,15 @@ static void set_handlers(void)
 				     SIGPWR,	SIGSTKFLT };
 	struct sigaction bus = {
 		.sa_sigaction = bus_error,
-		.sa_flags = SA_SIGINFO,
+		.sa_flags = (int)(SA_SIGINFO | SA_RESETHAND),
 	};
 	struct sigaction die = {
 		.sa_handler = fatal_error,
 		.sa_flags = (int)SA_RESETHAND,
 	};
 
+	own_pid = getpid();
+	loop_thread = pthread_self();
 	sigaction(SIGBUS, &bus, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
 		if (!is_ignored(fatal[i]))
@@ -306,6 +325,32 @@ static void drain(struct run *r)
 			 FLUSH_MS / 1000);
 }
 
+/* The filters of the vCPUs are on already.  Nothing below may need a system
+ * call that seccomp/rules.c does not have a row for.
+ */
+static int lock_down(struct run *r)
+{
+	const struct vm_config *config = &r->config;
+	int ret = 0;
+
+	if (config->timing)
+		timing_prepare(&r->machine);
+	if (config->no_seccomp) {
+		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
+			 "filters; never give it a guest that you do not "
+			 "trust");
+		return 0;
+	}
+	if (r->machine.vm.confined)
+		ret = seccomp_install(config->vsock.path ? SECCOMP_LOOP_VSOCK
+							 : SECCOMP_LOOP);
+	if (ret < 0) {
+		terminal_restore();
+		log_error("seccomp: %s", log_errno(ret));
+	}
+	return ret;
+}
+
 /* From the first vCPU to the last word. */
 static int live(struct run *r)
 {
@@ -321,6 +366,9 @@ static int live(struct run *r)
 		loop_timer_arm(&r->loop, &r->timeout,
 			       now_ns() + r->config.timeout_ns);
 	}
+	if (lock_down(r) < 0)
+		return STATUS_FAILED;
+	vm_unpark(&r->machine.vm);
 	ret = loop_run(&r->loop);
 	if (ret < 0)
 		vm_end(&r->machine.vm, VM_END_FAILED, "event loop: %s",
