@@ -15,17 +15,24 @@ WARN	:= -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wcast-qual \
 	   -Wvla -Wformat=2 -Wwrite-strings -Wundef
 CPPFLAGS := -D_GNU_SOURCE -I. -DMOTE_VERSION='"$(VERSION)"'
 CFLAGS	:= -std=gnu17 -O2 -g $(WARN)
-HARDEN	:= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
+# The binary's C library is musl: a quarter of the size that it has with glibc,
+# and no locales, name services or plug-ins below the seccomp filters.  Its
+# headers come before the system's, which still give the kernel's and jansson's.
+# Tests, sanitizers and fuzzers use glibc.
+MUSL	:= /usr/lib/x86_64-linux-musl
+RELEASE	:= -isystem /usr/include/x86_64-linux-musl
+HARDEN	:= -fstack-protector-strong -fPIE \
 	   -fstack-clash-protection -fcf-protection -fvisibility=hidden \
 	   -fno-strict-aliasing -ffunction-sections -fdata-sections \
 	   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
-	   -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-z,pack-relative-relocs
+	   -Wl,--gc-sections -Wl,--fatal-warnings -nostdlib $(MUSL)/rcrt1.o
 LDLIBS	:= -ljansson
+LIBC	:= $(MUSL)/libc.a -lgcc
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev
+PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
@@ -60,11 +67,11 @@ $(B)/.pkg-%: Makefile
 $(B)/obj/%.o: %.c | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
 	$(call say,CC      $@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(RELEASE) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
 
 $(B)/mote: $(SRC:%.c=$(B)/obj/%.o)
 	$(call say,LINK    $@)
-	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(LIBC)
 
 # The seccomp filters: a program that runs here makes them out of the tables.
 $(B)/gen/generate: seccomp/generate/main.c seccomp/rules.c seccomp/rules.h \
@@ -113,7 +120,7 @@ $(B)/fuzz/%: $(B)/fz/tests/fuzz/%.o $(B)/fz/libmote.a
 $(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 	@mkdir -p $(@D)
 	$(call say,CLANG   $@)
-	$(Q)$(CLANG) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(RELEASE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 clang-build: $(SRC:%.c=$(B)/clang/%.o)
 

@@ -110,7 +110,13 @@ int log_limit_pass(struct log_limit *limit)
 
 const char *log_errno(int err)
 {
-	const char *text = strerrordesc_np(err < 0 ? -err : err);
+	err = err < 0 ? -err : err;
+#ifdef __GLIBC__
+	/* Its strerror() translates, allocates and is not for threads. */
+	const char *text = strerrordesc_np(err);
 
 	return text ? text : "unknown error";
+#else
+	return strerror(err);
+#endif
 }

@@ -6,6 +6,7 @@
 #define MOTE_BASE_UTIL_H
 
 #include <assert.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #define ALIGN_UP(x, align)   ALIGN_DOWN((x) + ((__typeof__(x))(align)-1), align)
 #define IS_ALIGNED(x, align) (((x) & ((__typeof__(x))(align)-1)) == 0)
 
+/* musl's <limits.h> has one that is signed. */
+#undef PAGE_SIZE
 #define PAGE_SIZE 4096u
 
 #define KIB(n) ((uint64_t)(n) << 10)

@@ -162,6 +162,7 @@ static const struct seccomp_rule loop_rules[] = {
 	     "memory that the guest gives back"),
 	RULE(madvise, TESTS(IS(2, MADV_DONTDUMP)), "punch",
 	     "guest memory stays out of core dumps"),
+	RULE(madvise, TESTS(IS(2, MADV_FREE)), "free", "memory at the end"),
 	RULE(mmap,
 	     TESTS(IS(2, PROT_READ | PROT_WRITE), IS(3, PRIVATE_MEMORY),
 		   IS(4, -1)),

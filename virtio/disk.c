@@ -28,7 +28,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <linux/stat.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
@@ -408,7 +410,8 @@ static int disk_direct_align(struct disk *disk)
 	disk->block = PAGE_SIZE;
 	disk->mem_align = PAGE_SIZE;
 #ifdef STATX_DIOALIGN
-	if (statx(disk->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	if (syscall(SYS_statx, disk->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN,
+		    &sx) == 0 &&
 	    (sx.stx_mask & STATX_DIOALIGN)) {
 		disk->block = MAX(sx.stx_dio_offset_align, SECTOR_SIZE);
 		disk->mem_align = sx.stx_dio_mem_align;

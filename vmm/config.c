@@ -335,7 +335,7 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 	int option;
 
 	*config = (struct vm_config){ .nr_vcpus = 1, .memory = MIB(256) };
-	optind = 0; /* glibc: start anew, also after an earlier parse */
+	optind = 0; /* start anew, also after an earlier parse */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, short_options, long_options,
 				     NULL)) != -1) {
@@ -346,7 +346,7 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 		else if (option == ':')
 			parse_refuse(&p,
 				     "%s: needs a value; see mote run --help",
-				     argv[MAX(optind - 1, 1)]);
+				     argv[argc - 1]); /* only the last can */
 		else if (set_switch(config, option) ||
 			 set_value(&p, option, optarg))
 			continue;

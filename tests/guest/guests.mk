@@ -60,4 +60,4 @@ benches: $(B)/bench/floor $(B)/bench/stopwatch
 $(B)/bench/%: tests/bench/%.c boot/layout.h | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)
 	$(call say,CC      $@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< -lpthread
+	$(Q)$(CC) $(RELEASE) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $< $(LIBC)
