@@ -65,20 +65,14 @@
 #define TTY_GET_GROUP 0x540f /* TIOCGPGRP */
 #define TTY_GET_SIZE  0x5413 /* TIOCGWINSZ */
 
-/* Of threads: a mutex, a condition, and libc's own. */
+/* Threads: a mutex, and the condition of parking. */
 #define FUTEX_RULES                                                            \
 	RULE(futex, TESTS(IS(1, FUTEX_WAIT_PRIVATE)), "pthread_mutex_lock",    \
 	     "a device's lock is taken"),                                      \
 		RULE(futex, TESTS(IS(1, FUTEX_WAKE_PRIVATE)),                  \
 		     "pthread_mutex_unlock", "a device's lock is given back"), \
-		RULE(futex, TESTS(IS(1, FUTEX_WAIT_BITSET_PRIVATE)),           \
-		     "pthread_cond_wait", "parking, with glibc"),              \
-		RULE(futex,                                                    \
-		     TESTS(IS(1, FUTEX_WAIT_BITSET_PRIVATE |                   \
-					 FUTEX_CLOCK_REALTIME)),               \
-		     "pthread_cond_wait", "parking, with glibc"),              \
 		RULE(futex, TESTS(IS(1, FUTEX_REQUEUE_PRIVATE)),               \
-		     "pthread_cond_wait", "parking, with musl")
+		     "pthread_cond_wait", "parking")
 
 static const struct seccomp_rule vcpu_rules[] = {
 	RULE(ioctl, TESTS(BAND(VCPUS), IS(1, KVM_RUN)), "vcpu_run_once",
@@ -104,17 +98,14 @@ static const struct seccomp_rule vcpu_rules[] = {
 };
 
 static const struct seccomp_rule loop_rules[] = {
-	RULE(epoll_wait, ANY, "loop_step", "the loop waits (glibc)"),
-	RULE(epoll_pwait, ANY, "loop_step", "the loop waits (musl)"),
+	RULE(epoll_pwait, ANY, "loop_step", "the loop waits"),
 	RULE(epoll_ctl, ANY, "loop_modify", "what the loop waits for changes"),
 	RULE(read, ANY, "virtio_doorbell",
 	     "eventfds, signals, changes of files, input, vsock"),
 	RULE(write, ANY, "virtio_ring_doorbell", "eventfds, output, the log"),
 	RULE(readv, ANY, "tap_receive", "frames and streams for the guest"),
-	RULE(writev, ANY, "tap_send",
-	     "frames and streams of the guest; stdio (musl)"),
+	RULE(writev, ANY, "tap_send", "frames and streams of the guest; stdio"),
 	RULE(poll, TESTS(IS(1, 1)), "fd_poll", "whether a call would block"),
-	RULE(close, ANY, "disk_close", "descriptors at the end"),
 
 	RULE(preadv, TESTS(BAND(DISKS)), "disk_transfer", "the guest reads"),
 	RULE(pwritev, TESTS(BAND(DISKS)), "disk_transfer", "the guest writes"),
@@ -140,15 +131,13 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET_SIZE)), "window_report",
 	     "the window's size"),
 	RULE(ioctl, TESTS(MASKED(0, ~1, STDIN_FILENO), IS(1, TTY_GET_SIZE)),
-	     "window_report", "the window's size; isatty(3) of musl"),
+	     "window_report", "the window's size; isatty(3)"),
 	RULE(ioctl, TESTS(FD(STDERR_FILENO), IS(1, TTY_GET_SIZE)), "show_tail",
-	     "isatty(3) of musl"),
+	     "isatty(3)"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET)), "tty_enter_raw",
 	     "the terminal's modes"),
-	RULE(ioctl, TESTS(MASKED(0, ~1, STDIN_FILENO), IS(1, TTY_GET)),
-	     "tty_enter_raw", "the terminal's modes; isatty(3) of glibc"),
-	RULE(ioctl, TESTS(FD(STDERR_FILENO), IS(1, TTY_GET)), "show_tail",
-	     "isatty(3) of glibc"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_GET)), "tty_enter_raw",
+	     "the terminal's modes"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_SET)), "tty_enter_raw",
 	     "the terminal's modes"),
 	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_SET)), "tty_enter_raw",
@@ -162,12 +151,10 @@ static const struct seccomp_rule loop_rules[] = {
 	     "memory that the guest gives back"),
 	RULE(madvise, TESTS(IS(2, MADV_DONTDUMP)), "punch",
 	     "guest memory stays out of core dumps"),
-	RULE(madvise, TESTS(IS(2, MADV_FREE)), "free", "memory at the end"),
 	RULE(mmap,
 	     TESTS(IS(2, PROT_READ | PROT_WRITE), IS(3, PRIVATE_MEMORY),
 		   IS(4, -1)),
 	     "punch", "the guest gives back pages of the kernel's file"),
-	RULE(munmap, ANY, "free", "memory at the end"),
 	RULE(getrandom, TESTS(IS(2, 0)), "rng_fill", "the entropy device"),
 	RULE(clock_gettime, TESTS(IS(0, CLOCK_MONOTONIC)), "now_ns",
 	     "timers, where the clock is no vDSO's"),
@@ -189,10 +176,11 @@ static const struct seccomp_rule vsock_rules[] = {
 	     "vsock_listener_connect", "the guest connects to the host"),
 	RULE(connect, TESTS(IS(2, sizeof(struct sockaddr_un))),
 	     "vsock_listener_connect", "the guest connects to the host"),
+	RULE(close, ANY, "vsock_conn_hang_up", "a connection is over"),
 	RULE(shutdown, ANY, "pass_shutdown", "one direction of a stream ends"),
-	RULE(lstat, ANY, "vsock_listener_close",
+	RULE(lstat, ANY, "vsock_listener_remove",
 	     "whether the socket's file is still ours"),
-	RULE(unlink, ANY, "vsock_listener_close",
+	RULE(unlink, ANY, "vsock_listener_remove",
 	     "the socket's file goes at the end"),
 };
 

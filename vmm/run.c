@@ -398,7 +398,7 @@ static int run_machine(struct run *r)
 		      quit);
 	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
 		status = live(r);
-	machine_destroy(&r->machine);
+	machine_leave(&r->machine);
 	return status;
 }
 
