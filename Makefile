@@ -47,7 +47,8 @@ SRC	:= $(wildcard $(FLOORS:=/*.c)) $(FILTERS)
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
 ALLC	:= $(filter-out $(FILTERS),$(SRC)) $(wildcard $(FLOORS:=/*.h) \
 	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.c \
-	   tests/bench/*.c tests/guest/*.c tests/linux/*.c)
+	   tests/bench/*.c tests/guest/*.c tests/linux/*.c \
+	   tests/sandbox/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -124,6 +125,14 @@ $(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 
 clang-build: $(SRC:%.c=$(B)/clang/%.o)
 
+# Each filter on a real thread: the release's objects, and a program for them.
+$(B)/sandbox/trial: $(B)/obj/tests/sandbox/trial.o \
+		$(filter $(B)/obj/seccomp/%,$(SRC:%.c=$(B)/obj/%.o)) \
+		$(FILTERS:%.c=$(B)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK    $@)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LIBC)
+
 include tests/guest/guests.mk
 
 # --- what a user calls ------------------------------------------------------
@@ -135,8 +144,8 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint fuzz guest cli kernels linux
-check: needs-ALL $(B)/mote $(UNIT) $(FUZZ) guests
+SUITES ?= unit lint sandbox fuzz guest cli kernels linux
+check: needs-ALL $(B)/mote $(B)/sandbox/trial $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
 # One suite: make check-unit, check-lint, check-linux, ...

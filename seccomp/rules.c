@@ -72,7 +72,7 @@
 		RULE(futex, TESTS(IS(1, FUTEX_WAKE_PRIVATE)),                  \
 		     "pthread_mutex_unlock", "a device's lock is given back"), \
 		RULE(futex, TESTS(IS(1, FUTEX_REQUEUE_PRIVATE)),               \
-		     "pthread_cond_wait", "parking")
+		     "pthread_cond_wait", "a vCPU waits while it is parked")
 
 static const struct seccomp_rule vcpu_rules[] = {
 	RULE(ioctl, TESTS(BAND(VCPUS), IS(1, KVM_RUN)), "vcpu_run_once",
@@ -131,9 +131,10 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET_SIZE)), "window_report",
 	     "the window's size"),
 	RULE(ioctl, TESTS(MASKED(0, ~1, STDIN_FILENO), IS(1, TTY_GET_SIZE)),
-	     "window_report", "the window's size; isatty(3)"),
+	     "window_report",
+	     "the window's size, and whether it is a terminal"),
 	RULE(ioctl, TESTS(FD(STDERR_FILENO), IS(1, TTY_GET_SIZE)), "show_tail",
-	     "isatty(3)"),
+	     "whether it is a terminal"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET)), "tty_enter_raw",
 	     "the terminal's modes"),
 	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_GET)), "tty_enter_raw",
