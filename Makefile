@@ -128,7 +128,7 @@ clang-build: $(SRC:%.c=$(B)/clang/%.o)
 # Each filter on a real thread: the release's objects, and a program for them.
 $(B)/sandbox/trial: $(B)/obj/tests/sandbox/trial.o \
 		$(filter $(B)/obj/seccomp/%,$(SRC:%.c=$(B)/obj/%.o)) \
-		$(FILTERS:%.c=$(B)/obj/%.o)
+		$(FILTERS:%.c=$(B)/obj/%.o) $(B)/obj/base/log.o
 	@mkdir -p $(@D)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LIBC)
@@ -156,8 +156,8 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-bench: bench-start bench-memory bench-boot
-bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
+bench: bench-start bench-memory bench-boot bench-lockdown
+bench-%: $(B)/mote $(B)/sandbox/trial guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
 
 guest-kernel:
@@ -176,10 +176,11 @@ clean:
 help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
-	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
-	@echo '                   cli, kernels, linux) runs one suite'
+	@echo 'make check         every test; make check-unit (lint, sandbox,'
+	@echo '                   fuzz, guest, cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
-	@echo 'make bench         bench-start, bench-memory, bench-boot'
+	@echo 'make bench         bench-start, bench-memory, bench-boot,'
+	@echo '                   bench-lockdown'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

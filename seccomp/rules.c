@@ -83,6 +83,10 @@ static const struct seccomp_rule vcpu_rules[] = {
 	     "a fatal signal: the terminal's modes are put back"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_SET)), "terminal_restore",
 	     "a fatal signal: the terminal's modes are put back"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_GET_GROUP)),
+	     "terminal_restore", "likewise, where it cannot be opened again"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_SET)), "terminal_restore",
+	     "likewise, where it cannot be opened again"),
 	RULE(write, TESTS(BAND(EVENTS)), "virtio_ring_doorbell",
 	     "the loop is woken"),
 	RULE(write, TESTS(FD(STDERR_FILENO)), "log_put", "a line for the log"),
@@ -94,7 +98,8 @@ static const struct seccomp_rule vcpu_rules[] = {
 	RULE(rt_sigreturn, ANY, "kick_handler", "a signal's handler returns"),
 	RULE(restart_syscall, ANY, "log_has_room",
 	     "the process was stopped and goes on"),
-	RULE(exit_group, ANY, "bus_error", "guest memory has gone"),
+	RULE(exit_group, ANY, "assertion_failed",
+	     "something impossible, or guest memory has gone"),
 };
 
 static const struct seccomp_rule loop_rules[] = {

@@ -20,6 +20,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "seccomp/filter.h"
 #include "vmm/machine.h"
@@ -166,6 +167,7 @@ static void set_handlers(void)
 		.sa_flags = (int)SA_RESETHAND,
 	};
 
+	log_set_last_act(terminal_restore);
 	own_pid = getpid();
 	loop_thread = pthread_self();
 	sigaction(SIGBUS, &bus, NULL);
@@ -341,7 +343,9 @@ static int lock_down(struct run *r)
 			 "trust");
 		return 0;
 	}
-	if (r->machine.vm.confined)
+	if (config->vsock.path)
+		ret = fd_fill();
+	if (ret == 0)
 		ret = seccomp_install(config->vsock.path ? SECCOMP_LOOP_VSOCK
 							 : SECCOMP_LOOP);
 	if (ret < 0) {

@@ -38,6 +38,7 @@
 #include "base/util.h"
 #include "seccomp/filter.h"
 
+#define ABORTED 134
 #define SETUP	99 /* exit status: no filter, no trial */
 #define X32_BIT 0x40000000
 
@@ -361,6 +362,37 @@ static void try_acts(void)
 	}
 }
 
+static int fail_assertion(void)
+{
+	assert(failures == UINT32_MAX);
+	return 0;
+}
+
+/* An assertion that fails has its say, and the status that says so. */
+static void try_assertion(void)
+{
+	for (int k = 0; k < SECCOMP_NR_KINDS; k++) {
+		struct attempt a = { .kind = (enum seccomp_kind)k,
+				     .act = fail_assertion };
+		char said[256] = "";
+		int stderr_is = dup(STDERR_FILENO), status, ends[2];
+
+		if (pipe2(ends, O_NONBLOCK) < 0)
+			exit(SETUP);
+		dup2(ends[1], STDERR_FILENO);
+		status = attempt(&a);
+		dup2(stderr_is, STDERR_FILENO);
+		verdict(read(ends[0], said, sizeof(said) - 1) > 0 &&
+				strstr(said, "failures == UINT32_MAX\n") &&
+				WIFEXITED(status) &&
+				WEXITSTATUS(status) == ABORTED,
+			seccomp_tables[k].name, "an assertion fails", status);
+		close(ends[0]);
+		close(ends[1]);
+		close(stderr_is);
+	}
+}
+
 /* The kernel's part of putting on KIND's filter, in ns; 0 when it failed. */
 static uint64_t cost_of(enum seccomp_kind kind)
 {
@@ -427,6 +459,7 @@ int main(int argc, char **argv)
 		return print_cost();
 	if (strcmp(word, "rules") == 0) {
 		try_rules();
+		try_assertion();
 	} else if (strcmp(word, "acts") == 0) {
 		try_acts();
 	} else {
