@@ -94,6 +94,7 @@ static int attempt(struct attempt *a)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
+		alarm(20); /* what got through may wait */
 		if (a->kind != SECCOMP_VCPU)
 			make_attempt(a);
 		if (pthread_create(&thread, NULL, attempt_thread, a) != 0)
