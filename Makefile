@@ -27,16 +27,17 @@ HARDEN	:= -fstack-protector-strong -fPIE \
 	   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
 	   -Wl,--gc-sections -Wl,--fatal-warnings -nostdlib $(MUSL)/rcrt1.o
-LDLIBS	:= -ljansson
+LDLIBS	:= -ljansson -l:liburing.a
 LIBC	:= $(MUSL)/libc.a -lgcc
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev musl-dev
+PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev liburing-dev \
+	     musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db git
+	     acpica-tools python3 universal-ctags man-db git curl
 # All at once, so that one message names them all.
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
@@ -144,7 +145,7 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint sandbox fuzz guest cli kernels linux
+SUITES ?= unit lint sandbox fuzz guest cli api kernels linux
 check: needs-ALL $(B)/mote $(B)/sandbox/trial $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
@@ -177,7 +178,7 @@ help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
 	@echo 'make check         every test; make check-unit (lint, sandbox,'
-	@echo '                   fuzz, guest, cli, kernels, linux) runs one suite'
+	@echo '                   fuzz, guest, cli, api, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
 	@echo 'make bench         bench-start, bench-memory, bench-boot,'
 	@echo '                   bench-lockdown'

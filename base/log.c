@@ -26,6 +26,10 @@
 static enum log_level log_level = LOG_WARN;
 static _Atomic int log_raw;
 static void (*log_last_act)(void);
+static struct {
+	char *buf; /* borrowed; NULL: nobody asked */
+	size_t len;
+} log_copy;
 
 void log_set_level(enum log_level level)
 {
@@ -88,10 +92,23 @@ log_put(int wait_ms, const char *fmt, va_list args)
 	return written;
 }
 
+void log_copy_error(char *buf, size_t len)
+{
+	log_copy.buf = buf;
+	log_copy.len = len;
+	if (buf)
+		*buf = '\0';
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
 
+	if (level == LOG_ERROR && log_copy.buf && !*log_copy.buf) {
+		va_start(args, fmt);
+		vsnprintf(log_copy.buf, log_copy.len, fmt, args);
+		va_end(args);
+	}
 	if (level > log_level)
 		return;
 	va_start(args, fmt);

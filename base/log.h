@@ -26,6 +26,12 @@ void log_set_level(enum log_level level);
  */
 void log_set_raw(int raw);
 
+/* Until it is called with NULL, the first error is copied into BUF (LEN bytes),
+ * too, without its prefix: for whoever else has to be told.  "" while there is
+ * none.  The loop's thread.
+ */
+void log_copy_error(char *buf, size_t len);
+
 /* Waits for room, but not for ever: two seconds, then the line is lost. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -2,8 +2,8 @@
 /*
  * disk.c - a raw disk image: the block device's back end
  *
- * Theory of operation.  One descriptor, positioned vectored I/O, one caller at
- * a time.  The kernel may move fewer bytes than it was asked to (a signal, a
+ * Theory of operation.  One descriptor, positioned vectored I/O.  What is here
+ * is done when the call returns; disk_io.c has what is not.  The kernel may move fewer bytes than it was asked to (a signal, a
  * limit, its own maximum), so a request is a cursor over the caller's iovec
  * that goes round until all is moved.
  *
@@ -35,8 +35,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
-#include "virtio/disk.h"
-#include "virtio/hole.h"
+#include "virtio/disk_priv.h"
 
 #define DISK_BOUNCE_SIZE KIB(128)
 #define DISK_BATCH	 64 /* segments handed to the kernel at a time */
@@ -46,21 +45,6 @@
  * way, before it answers.
  */
 #define DISK_HOLE_SIZE MIB(16)
-
-struct disk {
-	int fd;
-	bool read_only;
-	bool direct;
-	bool writethrough;
-	uint64_t size;	    /* bytes, whole blocks */
-	uint32_t block;	    /* of offsets and lengths */
-	uint32_t mem_align; /* of memory, with direct */
-	uint8_t *bounce;    /* DISK_BOUNCE_SIZE bytes, with direct */
-	int flush_error;    /* -errno of the first flush that failed, or 0 */
-	char id[DISK_ID_BYTES];
-	struct hole_puncher hole;
-	uint8_t zeros[PAGE_SIZE]; /* never written */
-};
 
 /* What is left of a caller's iovec. */
 struct disk_cursor {
@@ -141,8 +125,7 @@ static off_t disk_end(const struct disk *disk)
 	return end < 0 ? -errno : end;
 }
 
-/* Whether LEN bytes at OFFSET are still there to be written. */
-static int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
+int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
 {
 	off_t end = disk_end(disk);
 
@@ -152,10 +135,7 @@ static int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
 								     : -ENXIO;
 }
 
-/* A read with O_DIRECT has stopped inside a block.  It does so at the end of
- * the file, and where it cannot go on from there, nothing but zeros follow.
- */
-static int disk_end_of_file(const struct disk *disk, uint64_t offset)
+int disk_end_of_file(const struct disk *disk, uint64_t offset)
 {
 	off_t end = disk_end(disk);
 
@@ -184,6 +164,9 @@ static int disk_transfer(struct disk *disk, struct disk_cursor *c, size_t len,
 
 		if (got == 0 ||
 		    (disk->direct && !IS_ALIGNED((size_t)got, disk->block))) {
+			/* With O_DIRECT a read stops inside a block at the end
+			 * of the file only.
+			 */
 			int ret = write ? -EIO : disk_end_of_file(disk, offset);
 
 			if (ret == 0)
@@ -233,27 +216,35 @@ static int disk_bounce(struct disk *disk, struct disk_cursor *c, size_t len,
 	return 0;
 }
 
+bool disk_is_aligned(const struct disk *disk, const struct iovec *iov,
+		     unsigned int nr, uint64_t offset)
+{
+	if (!disk->direct)
+		return true;
+	for (unsigned int i = 0; i < nr; i++) {
+		uintptr_t base = (uintptr_t)iov[i].iov_base;
+
+		if (iov[i].iov_len > 0 && !IS_ALIGNED(base, disk->mem_align))
+			return false;
+		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
+			return false;
+	}
+	return IS_ALIGNED(offset, disk->block);
+}
+
 static int disk_move(struct disk *disk, const struct iovec *iov,
 		     unsigned int nr, uint64_t offset, bool write)
 {
 	struct disk_cursor c = { iov, 0 };
-	bool aligned = IS_ALIGNED(offset, disk->block);
 	size_t len = 0;
 	int ret;
 
-	for (unsigned int i = 0; i < nr; i++) {
-		uintptr_t base = (uintptr_t)iov[i].iov_base;
-
+	for (unsigned int i = 0; i < nr; i++)
 		len += iov[i].iov_len;
-		if (iov[i].iov_len > 0 && !IS_ALIGNED(base, disk->mem_align))
-			aligned = false;
-		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
-			aligned = false;
-	}
 	ret = write ? disk_reaches(disk, offset, len) : 0;
 	if (ret < 0)
 		return ret;
-	if (disk->direct && !aligned)
+	if (!disk_is_aligned(disk, iov, nr, offset))
 		return disk_bounce(disk, &c, len, offset, write);
 	return disk_transfer(disk, &c, len, offset, write);
 }
@@ -525,6 +516,8 @@ err_free:
 
 void disk_close(struct disk *disk)
 {
+	if (disk->ring)
+		disk_ring_detach(disk->ring, &disk->file);
 	close(disk->fd);
 	free(disk->bounce);
 	free(disk);

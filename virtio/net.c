@@ -5,8 +5,9 @@
  * Theory of operation.  One pair of queues; net_rx.c and net_tx.c move frames,
  * this file says when.  The back end's descriptor is one source of the loop.
  * It is waited for only while it can get us further: readable while the driver
- * has receive buffers, writable while a frame is held back.  So a guest without
- * buffers and a host that does not read cost no time.
+ * has receive buffers and the rate limit lets frames pass, writable while a
+ * frame is held back.  So a guest without buffers and a host that does not read
+ * cost no time.
  *
  * A new driver's features reach the back end with its first doorbell, on the
  * loop: DRIVER_OK is set by a vCPU thread, which makes no system calls for us,
@@ -86,7 +87,8 @@ static void net_watch(struct virtio_net *net)
 		const struct virtqueue *vq = net->vdev.vq;
 
 		/* The driver may have taken QueueReady back. */
-		if (vq[RECEIVEQ].live && !net->starved)
+		if (vq[RECEIVEQ].live && !net->starved &&
+		    !gate_holds(&net->rx.gate, RECEIVEQ))
 			events |= EPOLLIN;
 		if (vq[TRANSMITQ].live && net->tx.held)
 			events |= EPOLLOUT;
@@ -217,9 +219,46 @@ static void net_destroy(struct virtio_device *vdev)
 
 	loop_remove(vdev->env.loop, &net->source);
 	loop_timer_cancel(vdev->env.loop, &net->patience);
+	gate_fini(&net->rx.gate);
+	gate_fini(&net->tx.gate);
 	net->backend->close(net->backend);
 	free(net);
 }
+
+static const struct telemetry_field net_fields[] = {
+	{ "rx_packets", offsetof(struct virtio_net, stats.rx_packets),
+	  TELEMETRY_COUNTER },
+	{ "rx_bytes", offsetof(struct virtio_net, stats.rx_bytes),
+	  TELEMETRY_COUNTER },
+	{ "rx_bad_size", offsetof(struct virtio_net, stats.rx_bad_size),
+	  TELEMETRY_COUNTER },
+	{ "rx_not_offered", offsetof(struct virtio_net, stats.rx_not_offered),
+	  TELEMETRY_COUNTER },
+	{ "rx_no_buffers", offsetof(struct virtio_net, stats.rx_no_buffers),
+	  TELEMETRY_COUNTER },
+	{ "rx_errors", offsetof(struct virtio_net, stats.rx_errors),
+	  TELEMETRY_COUNTER },
+	{ "tx_packets", offsetof(struct virtio_net, stats.tx_packets),
+	  TELEMETRY_COUNTER },
+	{ "tx_bytes", offsetof(struct virtio_net, stats.tx_bytes),
+	  TELEMETRY_COUNTER },
+	{ "tx_bad_size", offsetof(struct virtio_net, stats.tx_bad_size),
+	  TELEMETRY_COUNTER },
+	{ "tx_bad_header", offsetof(struct virtio_net, stats.tx_bad_header),
+	  TELEMETRY_COUNTER },
+	{ "tx_spoofed", offsetof(struct virtio_net, stats.tx_spoofed),
+	  TELEMETRY_COUNTER },
+	{ "tx_errors", offsetof(struct virtio_net, stats.tx_errors),
+	  TELEMETRY_COUNTER },
+	{ "tx_no_link", offsetof(struct virtio_net, stats.tx_no_link),
+	  TELEMETRY_COUNTER },
+	{ "tx_waits", offsetof(struct virtio_net, stats.tx_waits),
+	  TELEMETRY_COUNTER },
+	{ "rx_stall_ns", offsetof(struct virtio_net, rx.gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "tx_stall_ns", offsetof(struct virtio_net, tx.gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
 
 /* No control queue, and so no CTRL_*, MQ, RSS or GUEST_ANNOUNCE. */
 static const struct virtio_device_ops net_ops = {
@@ -227,6 +266,8 @@ static const struct virtio_device_ops net_ops = {
 	.device_id = VIRTIO_ID_NET,
 	.features = RX_OFFLOADS | TX_OFFLOADS | F(MRG_RXBUF) | F(MAC) |
 		    F(STATUS) | F(MTU),
+	.fields = net_fields,
+	.nr_fields = ARRAY_SIZE(net_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = NET_QUEUE_SIZE,
 	.config_size = NET_CONFIG_BYTES,
@@ -269,8 +310,25 @@ int virtio_net_create(const struct virtio_env *env,
 	features |= params->mtu ? F(MTU) : 0;
 	features |= backend->features & (RX_OFFLOADS | TX_OFFLOADS);
 	virtio_device_init(&net->vdev, &net_ops, env, features);
+	gate_init(&net->rx.gate, &net->vdev, NR_QUEUES);
+	gate_init(&net->tx.gate, &net->vdev, NR_QUEUES);
 	*owned = &net->vdev;
 	return 0;
+}
+
+void virtio_net_set_rates(struct virtio_device *vdev,
+			  const struct rate_change *rx,
+			  const struct rate_change *tx)
+{
+	struct virtio_net *net = to_net(vdev);
+
+	assert(vdev->ops == &net_ops);
+	pthread_mutex_lock(&vdev->lock);
+	if (rx)
+		gate_set(&net->rx.gate, rx);
+	if (tx)
+		gate_set(&net->tx.gate, tx);
+	pthread_mutex_unlock(&vdev->lock);
 }
 
 const struct virtio_net_stats *

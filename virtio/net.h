@@ -13,6 +13,7 @@
 
 #include <linux/virtio_net.h>
 
+#include "base/rate.h"
 #include "base/telemetry.h"
 #include "virtio/virtio.h"
 
@@ -80,6 +81,16 @@ int virtio_net_create(const struct virtio_env *env,
 		      const struct virtio_net_params *params,
 		      struct net_backend *backend,
 		      struct virtio_device **owned);
+
+/* Limits the bytes of frames and the frames (operations) that VDEV, which must
+ * be a network device, gives to its driver (RX) and takes from it (TX); NULL
+ * leaves a direction as it is.  At once, and for the next driver, too.  What
+ * cannot pass waits, in the driver's queue or in the back end.  Loop; takes the
+ * lock.
+ */
+void virtio_net_set_rates(struct virtio_device *vdev,
+			  const struct rate_change *rx,
+			  const struct rate_change *tx);
 
 /* The counters of VDEV, which must be a network device; they live as long. */
 const struct virtio_net_stats *

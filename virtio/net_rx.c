@@ -23,6 +23,7 @@
 #include "virtio/chain.h"
 #include "virtio/net_rx.h"
 
+#define RX_QUEUE   0	 /* virtio 1.2 §5.1.2 */
 #define RX_BATCH   64u	 /* frames after which the loop gets a turn */
 #define RX_LEAST   2048u /* room for an ordinary frame and its header */
 #define VLAN_BYTES 4u
@@ -288,6 +289,7 @@ static int rx_deliver(struct net_rx *rx, struct virtqueue *vq)
 	rx_release(rx, nr);
 	if (ret == 0)
 		ret = virtq_publish(vq);
+	gate_charge(&rx->gate, (struct rate_amount){ rx->len, 1 });
 	counter_add(&rx->stats->rx_packets, 1);
 	counter_add(&rx->stats->rx_bytes, rx->len);
 	return ret;
@@ -326,6 +328,9 @@ int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
 			break;
 		if (rx->waiting || rx->nr_buffers == 0)
 			return NET_BLOCKED;
+		/* What waits in the back end need not be held here. */
+		if (!gate_is_open(&rx->gate, RX_QUEUE))
+			return NET_IDLE;
 		ret = rx_read(rx);
 		if (ret > 0)
 			ret = rx_finish(rx, vq);

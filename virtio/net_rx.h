@@ -5,6 +5,7 @@
 #ifndef MOTE_VIRTIO_NET_RX_H
 #define MOTE_VIRTIO_NET_RX_H
 
+#include "virtio/gate.h"
 #include "virtio/net.h"
 
 #define NET_RX_SEGMENTS (2 * CHAIN_MAX_SEGMENTS)
@@ -25,6 +26,7 @@ struct net_rx_buffer {
 
 struct net_rx {
 	struct net_backend *backend; /* borrowed */
+	struct gate gate;
 	struct virtio_net_stats *stats;
 	uint64_t features; /* negotiated */
 	uint16_t mtu;	   /* 0: none negotiated */

@@ -18,6 +18,7 @@
 #include "virtio/chain.h"
 #include "virtio/net_tx.h"
 
+#define TX_QUEUE   1	  /* virtio 1.2 §5.1.2 */
 #define TX_TURN	   MIB(1) /* bytes after which the loop gets a turn */
 #define MAC_SOURCE 6	  /* offset in an Ethernet header */
 
@@ -134,6 +135,12 @@ static enum net_result tx_send(struct net_tx *tx)
 	return ret == -ENODEV ? NET_GONE : NET_IDLE;
 }
 
+static bool tx_may_pass(struct net_tx *tx)
+{
+	return gate_pass(&tx->gate, TX_QUEUE,
+			 (struct rate_amount){ tx->len, 1 });
+}
+
 int net_tx_run(struct net_tx *tx, struct virtqueue *vq)
 {
 	bool gone = false;
@@ -151,6 +158,10 @@ int net_tx_run(struct net_tx *tx, struct virtqueue *vq)
 			if (ret == 0)
 				break;
 			refused = tx_refuse(tx);
+			if (!refused && !tx_may_pass(tx)) {
+				virtq_unpop(vq, &tx->chain);
+				break;
+			}
 		}
 		if (refused)
 			counter_add(refused, 1);

@@ -30,17 +30,23 @@ const char config_help[] =
 	"                       \"console=hvc0 panic=-1\"; naming a console "
 	"or\n"
 	"                       panic= there replaces that default\n"
-	"  -d, --disk FILE[,ro][,direct][,cache=MODE][,serial=TEXT]\n"
+	"  -d, --disk "
+	"FILE[,ro][,direct][,cache=MODE][,serial=TEXT][,engine=HOW]"
+	"\n"
+	"     [,queues=N][,LIMIT]\n"
 	"                       raw disk image or block device; up to 14 "
 	"times;\n"
 	"                       MODE: writeback (stable after a flush) or\n"
-	"                       writethrough (each write is)\n"
+	"                       writethrough (each write is); HOW: uring, "
+	"sync\n"
+	"                       or auto; 1 to 8 queues (1)\n"
 	"      --balloon SIZE[,stats=SECS]\n"
 	"                       ask the guest for SIZE of its memory, and for\n"
 	"                       statistics every SECS seconds (--timing)\n"
-	"      --rng rate=SIZE  give the guest at most SIZE random bytes a "
-	"second\n"
-	"      --net tap=NAME|fd=N[,mac=MAC][,mtu=N]\n"
+	"      --rng LIMIT      limit the random bytes that the guest is "
+	"given\n"
+	"      --console LIMIT  limit the output of the guest's console\n"
+	"      --net tap=NAME|fd=N[,mac=MAC][,mtu=N][,LIMIT]\n"
 	"                       network interface on a tap; up to 4 times\n"
 	"      --vsock [cid=N,]path=SOCKET\n"
 	"                       socket device; cid 3 to 4294967294 (3).  Host "
@@ -48,6 +54,10 @@ const char config_help[] =
 	"                       connect to SOCKET and say CONNECT PORT; the "
 	"guest's\n"
 	"                       connections arrive at SOCKET_PORT\n"
+	"      --api-sock PATH  answer requests of Firecracker's API on a Unix "
+	"socket\n"
+	"                       made there, for its owner alone; see mote api "
+	"--help\n"
 	"      --timeout SECS   end the machine after SECS seconds, status "
 	"124\n"
 	"      --early-serial   add a 16550 serial port and make it the "
@@ -64,6 +74,14 @@ const char config_help[] =
 	"                       debugging only\n"
 	"  -v, --verbose        say more\n"
 	"  -h, --help           this text\n"
+	"\n"
+	"LIMIT: rate=SIZE[,burst=SIZE][,ops=N][,ops-burst=N], or a part of it: "
+	"bytes\n"
+	"and operations a second, and how many of them once at first, besides. "
+	" "
+	"With\n"
+	"--net the words hold each way, or one way as rx-rate=, tx-ops= and so "
+	"on.\n"
 	"\n"
 	"On a terminal, Ctrl-A x ends the machine and Ctrl-A h helps.  SIGTERM "
 	"presses\n"
@@ -223,8 +241,10 @@ enum long_only {
 	OPT_TIMEOUT = 256,
 	OPT_BALLOON,
 	OPT_RNG,
+	OPT_CONSOLE,
 	OPT_NET,
 	OPT_VSOCK,
+	OPT_API,
 	OPT_SERIAL,
 	OPT_COPY,
 	OPT_TIMING,
@@ -243,8 +263,10 @@ static const struct option long_options[] = {
 	{ "disk", required_argument, NULL, 'd' },
 	{ "balloon", required_argument, NULL, OPT_BALLOON },
 	{ "rng", required_argument, NULL, OPT_RNG },
+	{ "console", required_argument, NULL, OPT_CONSOLE },
 	{ "net", required_argument, NULL, OPT_NET },
 	{ "vsock", required_argument, NULL, OPT_VSOCK },
+	{ "api-sock", required_argument, NULL, OPT_API },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "early-serial", no_argument, NULL, OPT_SERIAL },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -276,10 +298,14 @@ static bool set_value(struct parse *p, int option, char *word)
 		return parse_balloon(p, word);
 	case OPT_RNG:
 		return parse_rng(p, word);
+	case OPT_CONSOLE:
+		return parse_console(p, word);
 	case OPT_NET:
 		return parse_net(p, word);
 	case OPT_VSOCK:
 		return parse_vsock(p, word);
+	case OPT_API:
+		return set_file(p, &p->config->api_socket, "--api-sock", word);
 	default:
 		return set_timeout(p, word);
 	}
@@ -399,10 +425,10 @@ bool config_cmdline(const struct vm_config *config, char *buf, size_t len)
 	const char *panic = "";
 	int n;
 
-	if (!config_cmdline_has(words, "console="))
+	if (!config->cmdline_whole && !config_cmdline_has(words, "console="))
 		console = config->early_serial ? "console=ttyS0 "
 					       : "console=hvc0 ";
-	if (!config_cmdline_has(words, "panic="))
+	if (!config->cmdline_whole && !config_cmdline_has(words, "panic="))
 		panic = "panic=-1 ";
 	n = snprintf(buf, len, "%s%s%s", console, panic, words);
 	while (n > 0 && (size_t)n < len && buf[n - 1] == ' ')

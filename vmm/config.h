@@ -10,15 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/rate.h"
 #include "base/util.h"
 
 #define CONFIG_MAX_DISKS  14
 #define CONFIG_SERIAL_LEN 20
+#define CONFIG_MAX_QUEUES 8 /* of a disk */
 #define CONFIG_MAX_NETS	  4
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
 #define CONFIG_CID	  3 /* of a vsock device without cid= */
+
+/* How a disk's requests are done: by io_uring; one after the other; or by
+ * io_uring where the host has it.
+ */
+enum disk_engine { ENGINE_AUTO, ENGINE_URING, ENGINE_SYNC };
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
@@ -26,6 +33,9 @@ struct disk_config {
 	bool direct;
 	bool writethrough;
 	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
+	enum disk_engine engine;
+	unsigned int queues; /* 1 to CONFIG_MAX_QUEUES */
+	struct rate_config rate;
 };
 
 struct net_config {
@@ -34,6 +44,7 @@ struct net_config {
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
+	struct rate_config rx, tx;
 };
 
 struct vsock_config {
@@ -45,19 +56,27 @@ struct vm_config {
 	const char *kernel;  /* never NULL */
 	const char *initrd;  /* or NULL */
 	const char *cmdline; /* the operator's words, or "" */
+	bool cmdline_whole;  /* and none of ours before them */
 	unsigned int nr_vcpus;
 	uint64_t memory; /* bytes, page aligned */
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
 	struct net_config net[CONFIG_MAX_NETS];
 	unsigned int nr_nets;
-	uint64_t timeout_ns;	   /* 0: none */
-	uint64_t rng_rate;	   /* bytes a second; 0: no limit */
+	uint64_t timeout_ns; /* 0: none */
+	bool rng_given;
+	struct rate_config rng;
+	bool console_given;
+	struct rate_config console;
 	bool balloon_given;	   /* even if it asks for 0 */
 	uint64_t balloon;	   /* bytes asked for from the start */
 	uint64_t balloon_stats_ns; /* interval; 0: no statistics */
+	bool balloon_stays;	   /* also when the guest has no memory left */
 	struct vsock_config vsock;
+	const char *api_socket; /* or NULL */
 	bool early_serial;
+	bool i8042; /* its reset command, whatever the command line says */
+	bool boot_timer;
 	bool timing;
 	bool copy;
 	bool verbose;
@@ -77,6 +96,11 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
  * one or does not fit 64 bits.
  */
 bool config_parse_size(const char *word, uint64_t *bytes);
+
+/* The address of one interface, six pairs of hexadecimal digits with colons
+ * between them, as bytes.  False when WORD is none.
+ */
+bool config_parse_mac(const char *word, uint8_t mac[6]);
 
 /* The whole kernel command line: our defaults, unless the operator's words
  * speak of the same thing, and then the words.  False when LEN is too small.

@@ -6,6 +6,7 @@
  * own options follow.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "virtio/net.h"
@@ -33,38 +34,94 @@ static bool is_serial(const char *text)
 	return len > 0 && len <= CONFIG_SERIAL_LEN;
 }
 
+static bool set_disk_cache(struct parse *p, struct disk_config *d,
+			   const char *word)
+{
+	d->writethrough = strcmp(word, "writethrough") == 0;
+	return d->writethrough || strcmp(word, "writeback") == 0 ||
+	       parse_refuse(
+		       p, "-d %s,cache=%s: cache is writeback or writethrough",
+		       d->path, word);
+}
+
+static bool set_disk_engine(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	static const char *const name[] = {
+		[ENGINE_AUTO] = "auto",
+		[ENGINE_URING] = "uring",
+		[ENGINE_SYNC] = "sync",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(name); i++) {
+		if (strcmp(word, name[i]) != 0)
+			continue;
+		d->engine = (enum disk_engine)i;
+		return true;
+	}
+	return parse_refuse(p, "-d %s,engine=%s: engine is auto, uring or sync",
+			    d->path, word);
+}
+
+static bool set_disk_queues(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	const char *end;
+	uint64_t queues;
+
+	if (!parse_number(word, &queues, &end) || *end || queues < 1 ||
+	    queues > CONFIG_MAX_QUEUES)
+		return parse_refuse(
+			p, "-d %s,queues=%s: give a number from 1 to %d",
+			d->path, word, CONFIG_MAX_QUEUES);
+	d->queues = (unsigned int)queues;
+	return true;
+}
+
+static bool set_disk_serial(struct parse *p, struct disk_config *d,
+			    const char *word)
+{
+	d->serial = word;
+	return is_serial(word) ||
+	       parse_refuse(p,
+			    "-d %s,serial=: give 1 to %d printable ASCII "
+			    "characters, no comma",
+			    d->path, CONFIG_SERIAL_LEN);
+}
+
 /* One of the words after a disk's file name. */
 static bool set_disk_flag(struct parse *p, struct disk_config *d,
-			  const char *flag)
+			  struct limit_words *limit, const char *flag)
 {
-	const char *cache = flag_value(flag, "cache=");
-	const char *serial = flag_value(flag, "serial=");
+	static const struct {
+		const char *name;
+		bool (*set)(struct parse *p, struct disk_config *d,
+			    const char *word);
+	} option[] = {
+		{ "cache=", set_disk_cache },
+		{ "serial=", set_disk_serial },
+		{ "engine=", set_disk_engine },
+		{ "queues=", set_disk_queues },
+	};
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(option); i++) {
+		const char *value = flag_value(flag, option[i].name);
+
+		if (value)
+			return option[i].set(p, d, value);
+	}
 	if (strcmp(flag, "ro") == 0)
 		d->read_only = true;
 	else if (strcmp(flag, "direct") == 0)
 		d->direct = true;
-	else if (cache && strcmp(cache, "writeback") == 0)
-		d->writethrough = false;
-	else if (cache && strcmp(cache, "writethrough") == 0)
-		d->writethrough = true;
-	else if (serial && is_serial(serial))
-		d->serial = serial;
-	else if (cache)
-		return parse_refuse(
-			p, "-d %s,%s: cache is writeback or writethrough",
-			d->path, flag);
-	else if (serial)
-		return parse_refuse(
-			p,
-			"-d %s,serial=: give 1 to %d printable ASCII "
-			"characters, no comma",
-			d->path, CONFIG_SERIAL_LEN);
+	else if (limit_word_tail(flag))
+		return parse_limit(p, "-d ", limit, flag);
 	else
 		return parse_refuse(
 			p,
 			"-d %s,%s: after the file name come ro, direct, "
-			"cache= and serial=, nothing else",
+			"cache=, serial=, engine=, queues=, rate=, burst=, "
+			"ops= and ops-burst=, nothing else",
 			d->path, flag);
 	return true;
 }
@@ -72,19 +129,22 @@ static bool set_disk_flag(struct parse *p, struct disk_config *d,
 bool parse_disk(struct parse *p, char *word)
 {
 	struct disk_config *d = &p->config->disk[p->config->nr_disks];
+	struct limit_words limit = { 0 };
 	char *save = NULL, *flag;
 
 	if (p->config->nr_disks == CONFIG_MAX_DISKS)
 		return parse_refuse(p, "-d %s: at most %d disks", word,
 				    CONFIG_MAX_DISKS);
-	*d = (struct disk_config){ .path = word };
+	*d = (struct disk_config){ .path = word, .queues = 1 };
 	if (*word == ',' || *word == '\0')
 		return parse_refuse(p, "-d '%s': give a file name first", word);
 	strtok_r(word, ",", &save);
 	while ((flag = strtok_r(NULL, ",", &save))) {
-		if (!set_disk_flag(p, d, flag))
+		if (!set_disk_flag(p, d, &limit, flag))
 			return false;
 	}
+	if (!parse_limit_end(p, "-d", &limit, &d->rate))
+		return false;
 	p->config->nr_disks++;
 	return true;
 }
@@ -119,25 +179,47 @@ bool parse_balloon(struct parse *p, char *word)
 	return true;
 }
 
-bool parse_rng(struct parse *p, char *word)
+/* A device that has no other words than those of a rate limit. */
+static bool parse_rate_words(struct parse *p, const char *option, char *word,
+			     bool *given, struct rate_config *rate)
 {
-	static const char rate[] = "rate=";
+	struct limit_words words = { 0 };
+	char *save = NULL, *flag;
+	char before[16];
 
-	if (p->config->rng_rate > 0)
-		return parse_refuse(p, "--rng %s: given twice", word);
-	if (strncmp(word, rate, strlen(rate)) != 0 ||
-	    !config_parse_size(word + strlen(rate), &p->config->rng_rate) ||
-	    p->config->rng_rate == 0)
-		return parse_refuse(
-			p,
-			"--rng %s: give rate= and a size above 0 for each "
-			"second, e.g. rate=64K",
-			word);
-	return true;
+	if (*given)
+		return parse_refuse(p, "%s %s: given twice", option, word);
+	flag = strtok_r(word, ",", &save);
+	if (!flag)
+		return parse_refuse(p, "%s '': give rate= or ops=", option);
+	for (; flag; flag = strtok_r(NULL, ",", &save)) {
+		if (!limit_word_tail(flag))
+			return parse_refuse(
+				p,
+				"%s %s: give rate=, burst=, ops= and "
+				"ops-burst=, nothing else",
+				option, flag);
+		snprintf(before, sizeof(before), "%s ", option);
+		if (!parse_limit(p, before, &words, flag))
+			return false;
+	}
+	*given = true;
+	return parse_limit_end(p, option, &words, rate);
 }
 
-/* Six pairs of hexadecimal digits; the address of one interface. */
-static bool parse_mac(const char *word, uint8_t mac[6])
+bool parse_rng(struct parse *p, char *word)
+{
+	return parse_rate_words(p, "--rng", word, &p->config->rng_given,
+				&p->config->rng);
+}
+
+bool parse_console(struct parse *p, char *word)
+{
+	return parse_rate_words(p, "--console", word, &p->config->console_given,
+				&p->config->console);
+}
+
+bool config_parse_mac(const char *word, uint8_t mac[6])
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -186,6 +268,24 @@ static bool set_net_fd(struct parse *p, struct net_config *n, const char *word)
 	return true;
 }
 
+/* A limit's word holds for both directions unless one is named before it. */
+static bool set_net_limit(struct parse *p, struct limit_words limit[2],
+			  const char *flag, bool *known)
+{
+	bool rx = strncmp(flag, "rx-", 3) == 0;
+	bool tx = strncmp(flag, "tx-", 3) == 0;
+	const char *word = rx || tx ? flag + 3 : flag;
+
+	*known = limit_word_tail(word);
+	if (!*known)
+		return true;
+	if (rx || tx)
+		return parse_limit(p, rx ? "--net rx-" : "--net tx-",
+				   &limit[tx], word);
+	return parse_limit(p, "--net ", &limit[0], word) &&
+	       parse_limit(p, "--net ", &limit[1], word);
+}
+
 static bool set_net_option(struct parse *p, struct net_config *n,
 			   const char *flag)
 {
@@ -193,7 +293,7 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 	uint64_t mtu;
 
 	if (strncmp(flag, "mac=", 4) == 0) {
-		n->has_mac = parse_mac(flag + 4, n->mac);
+		n->has_mac = config_parse_mac(flag + 4, n->mac);
 		return n->has_mac ||
 		       parse_refuse(
 			       p,
@@ -212,8 +312,8 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 	}
 	return parse_refuse(
 		p,
-		"--net %s: after tap=NAME or fd=N come mac= and mtu=, "
-		"nothing else",
+		"--net %s: after tap=NAME or fd=N come mac=, mtu=, rate=, "
+		"burst=, ops= and ops-burst=, nothing else",
 		flag);
 }
 
@@ -238,6 +338,7 @@ static bool check_net(struct parse *p, const struct net_config *n)
 bool parse_net(struct parse *p, char *word)
 {
 	struct net_config *n = &p->config->net[p->config->nr_nets];
+	struct limit_words limit[2] = { 0 }; /* rx, tx */
 	char *save = NULL, *flag;
 	bool ok;
 
@@ -257,9 +358,14 @@ bool parse_net(struct parse *p, char *word)
 	else
 		ok = parse_refuse(p, "--net '%s': give tap=NAME or fd=N first",
 				  word);
-	while (ok && (flag = strtok_r(NULL, ",", &save)))
-		ok = set_net_option(p, n, flag);
-	ok = ok && check_net(p, n);
+	while (ok && (flag = strtok_r(NULL, ",", &save))) {
+		bool known;
+
+		ok = set_net_limit(p, limit, flag, &known) &&
+		     (known || set_net_option(p, n, flag));
+	}
+	ok = ok && parse_limit_end(p, "--net", &limit[0], &n->rx) &&
+	     parse_limit_end(p, "--net", &limit[1], &n->tx) && check_net(p, n);
 	p->config->nr_nets += ok;
 	return ok;
 }

@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 
+#include <linux/virtio_balloon.h>
+#include <linux/virtio_ids.h>
 #include <sys/random.h>
 
 #include "base/fd.h"
@@ -20,6 +22,14 @@
 #include "virtio/vsock.h"
 #include "vmm/devices.h"
 
+/* How long a vCPU that stops a queue or resets a device waits until the host
+ * has ended what is under way; far longer than a disk that works takes.
+ */
+#define PATIENCE_NS 500000000u
+
+/* And how long the loop waits for it before another file takes its place. */
+#define REPLACE_NS 200000000u
+
 #define VSOCK_DESCRIPTORS 2048 /* all connections, and the machine's own */
 
 /* Places VDEV in the next window and gives it a bus range. */
@@ -29,6 +39,7 @@ static int add_device(struct machine *m, struct virtio_device *vdev)
 	int ret;
 
 	d->vdev = vdev;
+	vdev->patience_ns = PATIENCE_NS;
 	m->nr_devices++;
 	virtio_mmio_init(&d->mmio, vdev);
 	ret = bus_add(&m->vm.mmio, d->base, VIRTIO_MMIO_WINDOW,
@@ -56,7 +67,14 @@ static struct virtio_env next_env(struct machine *m)
 	};
 }
 
+static_assert(CONFIG_MAX_QUEUES == BLK_MAX_QUEUES, "-d FILE,queues=");
 static_assert(CONFIG_SERIAL_LEN == DISK_ID_BYTES, "-d FILE,serial=");
+
+/* What the operator wants of both buckets. */
+static struct rate_change all_of(const struct rate_config *config)
+{
+	return (struct rate_change){ &config->bytes, &config->ops };
+}
 
 static const char *disk_remedy(int err)
 {
@@ -77,8 +95,51 @@ static const char *disk_remedy(int err)
 	}
 }
 
+/* Hands what would hold the loop to io_uring, if it is wanted and there. */
+static int choose_engine(struct machine *m, const struct disk_config *config,
+			 struct disk *disk)
+{
+	int ret = 0;
+
+	if (config->engine == ENGINE_SYNC)
+		return 0;
+	if (!m->ring)
+		ret = disk_ring_create(m->loop, &m->ring);
+	if (ret == 0)
+		ret = disk_set_ring(disk, m->ring);
+	if (ret == 0)
+		return 0;
+	if (config->engine == ENGINE_URING) {
+		log_error("-d %s,engine=uring: io_uring: %s; `mote doctor` "
+			  "tells more, engine=auto does without",
+			  config->path, log_errno(ret));
+		return ret;
+	}
+	log_info("-d %s: no io_uring (%s)", config->path, log_errno(ret));
+	return 0;
+}
+
+/* What CONFIG says of DISK besides its file.  -errno: choose_engine() has said
+ * why, and DISK is closed.
+ */
+static int set_up_disk(struct machine *m, const struct disk_config *config,
+		       struct disk *disk)
+{
+	int ret;
+
+	if (config->writethrough)
+		disk_set_writethrough(disk);
+	if (config->serial)
+		disk_set_id(disk, config->serial);
+	ret = choose_engine(m, config, disk);
+	if (ret < 0)
+		disk_close(disk);
+	return ret;
+}
+
 static int add_disk(struct machine *m, const struct disk_config *config)
 {
+	const struct rate_change rate = all_of(&config->rate);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	struct disk *disk;
@@ -92,26 +153,42 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 				  : "");
 		return ret;
 	}
-	if (config->writethrough)
-		disk_set_writethrough(disk);
-	if (config->serial)
-		disk_set_id(disk, config->serial);
-	ret = virtio_blk_create(&env, disk, &vdev);
+	ret = set_up_disk(m, config, disk);
 	if (ret < 0)
+		return ret; /* it has said why */
+	ret = virtio_blk_create(&env, disk, &vdev);
+	if (ret < 0) {
 		disk_close(disk);
-	else
+	} else {
+		virtio_blk_set_queues(vdev, config->queues);
+		virtio_blk_set_rate(vdev, &rate);
 		ret = add_device(m, vdev);
+	}
 	if (ret < 0)
 		log_error("-d %s: %s", config->path, log_errno(ret));
+	else
+		log_info("-d %s: %s", config->path,
+			 disk_has_ring(disk) ? "io_uring"
+					     : "one request at a time");
 	return ret;
+}
+
+static int add_console(struct machine *m, struct port *port)
+{
+	const struct rate_change rate = all_of(&m->config->console);
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_console_create(&env, port, &vdev);
+
+	if (ret < 0)
+		return ret;
+	virtio_console_set_rate(vdev, &rate);
+	return add_device(m, vdev);
 }
 
 static int add_rng(struct machine *m)
 {
-	const struct rate_bucket_config rate = {
-		.size = m->config->rng_rate,
-		.refill_ns = 1000000000,
-	};
+	const struct rate_change rate = all_of(&m->config->rng);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	int ret = virtio_rng_create(&env, &vdev);
@@ -129,6 +206,8 @@ static int add_balloon(struct machine *m)
 	struct virtio_device *vdev;
 	int ret = virtio_balloon_create(&env, &vdev);
 
+	if (ret == 0 && m->config->balloon_stays)
+		vdev->features &= ~(1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 	if (ret == 0)
 		ret = add_device(m, vdev);
 	if (ret == 0)
@@ -198,6 +277,8 @@ static int open_net(const struct net_config *config,
 static int add_net(struct machine *m, const struct net_config *config)
 {
 	struct virtio_net_params params = { .mtu = config->mtu };
+	const struct rate_change rx = all_of(&config->rx);
+	const struct rate_change tx = all_of(&config->tx);
 	struct net_backend *backend;
 	struct virtio_device *vdev;
 	struct virtio_env env;
@@ -215,6 +296,7 @@ static int add_net(struct machine *m, const struct net_config *config)
 		backend->close(backend);
 		return ret;
 	}
+	virtio_net_set_rates(vdev, &rx, &tx);
 	return add_device(m, vdev);
 }
 
@@ -271,15 +353,11 @@ static int check_room(const struct vm_config *config)
 
 int devices_add(struct machine *m, struct port *console)
 {
-	struct virtio_env env = next_env(m);
-	struct virtio_device *vdev;
 	int ret = check_room(m->config);
 
 	if (ret < 0)
 		return ret;
-	ret = virtio_console_create(&env, console, &vdev);
-	if (ret == 0)
-		ret = add_device(m, vdev);
+	ret = add_console(m, console);
 	if (ret < 0)
 		goto err;
 	ret = add_rng(m);
@@ -304,5 +382,34 @@ int devices_add(struct machine *m, struct port *console)
 
 err:
 	log_error("virtio device: %s", log_errno(ret));
+	return ret;
+}
+
+struct virtio_device *devices_find(const struct machine *m, uint32_t device_id,
+				   unsigned int number)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		if (m->device[i].vdev->ops->device_id == device_id &&
+		    number-- == 0)
+			return m->device[i].vdev;
+	}
+	return NULL;
+}
+
+int devices_replace_disk(struct machine *m, unsigned int number,
+			 const char *path)
+{
+	const struct disk_config *config = &m->config->disk[number];
+	struct virtio_device *vdev = devices_find(m, VIRTIO_ID_BLOCK, number);
+	struct disk *disk;
+	int ret = disk_open(path, config->read_only, config->direct, &disk);
+
+	if (ret == 0)
+		ret = set_up_disk(m, config, disk);
+	if (ret < 0)
+		return ret;
+	ret = virtio_blk_replace(vdev, disk, REPLACE_NS);
+	if (ret < 0)
+		disk_close(disk);
 	return ret;
 }

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "virtio/console.h"
 #include "virtio/vsock.h"
 #include "vmm/cpuid.h"
 #include "vmm/devices.h"
@@ -26,6 +27,9 @@
  * which an interpreting host does not do in a sensible time.
  */
 #define REAL_KERNEL_SIZE MIB(1)
+
+/* How long one look at the disks waits when the machine has ended. */
+#define DRAIN_WAIT_NS 10000000u
 
 /* Opens a kernel or initrd FILE, which must be a regular file. */
 static int open_image(const char *option, const char *file)
@@ -72,7 +76,7 @@ static int add_legacy(struct machine *m, const struct machine_ports *ports)
 	const struct vm_config *config = m->config;
 	int ret = power_init(&m->power, &m->vm);
 
-	if (ret == 0 && config->timing)
+	if (ret == 0 && (config->timing || config->boot_timer))
 		ret = boot_timer_init(&m->boot_timer, &m->vm.mmio);
 	if (ret == 0 && config->early_serial) {
 		vm_irq_init(&m->serial_irq, &m->vm, LAYOUT_GSI_SERIAL);
@@ -80,7 +84,8 @@ static int add_legacy(struct machine *m, const struct machine_ports *ports)
 				  m->loop, ports->serial);
 	}
 	/* Without ACPI its reset register is not found. */
-	if (ret == 0 && (config->early_serial || without_acpi(config)))
+	if (ret == 0 &&
+	    (config->early_serial || config->i8042 || without_acpi(config)))
 		ret = i8042_init(&m->i8042, &m->vm.pio, reset_asked);
 	if (ret < 0)
 		log_error("legacy devices: %s", log_errno(ret));
@@ -231,7 +236,7 @@ static int add_doorbells(struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct machine_device *d = &m->device[i];
 
-		for (unsigned int q = 0; q < d->vdev->ops->nr_queues; q++) {
+		for (unsigned int q = 0; q < d->vdev->nr_queues; q++) {
 			int ret = vm_add_ioeventfd(
 				&m->vm, d->base + VIRTIO_MMIO_QUEUE_NOTIFY, q,
 				d->vdev->doorbell[q].fd);
@@ -356,19 +361,63 @@ out:
 	return ret;
 }
 
-bool machine_drain(struct machine *m)
+/* Nothing runs yet. */
+static void machine_destroy(struct machine *m)
 {
-	bool rang = false;
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		virtio_device_destroy(m->device[i].vdev);
+	m->nr_devices = 0;
+	if (m->ring)
+		disk_ring_destroy(m->ring);
+	m->ring = NULL;
+}
+
+bool machine_undo(struct machine *m)
+{
+	if (m->marks.started)
+		return false;
+	machine_destroy(m);
+	/* It is its port's user, once it has been made. */
+	if (m->serial.port && m->serial.port->user == &m->serial.user)
+		serial_fini(&m->serial);
+	watch_fini(&m->watch);
+	vm_fini(&m->vm);
+	memset(m, 0, sizeof(*m));
+	return true;
+}
+
+/* What the guest still has to say may be said at once. */
+static void lift_console_limit(struct machine *m)
+{
+	const struct rate_bucket_config none = { 0 };
 
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
-		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		if (vdev->ops->device_id == VIRTIO_ID_CONSOLE)
+			virtio_console_set_rate(
+				vdev, &(struct rate_change){ &none, &none });
+	}
+}
+
+bool machine_drain(struct machine *m)
+{
+	bool rang = false;
+
+	lift_console_limit(m);
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 			if (!fd_poll(vdev->doorbell[q].fd, POLLIN))
 				continue;
 			virtio_doorbell(vdev, q);
 			rang = true;
 		}
+	}
+	if (m->ring && disk_ring_busy(m->ring) > 0) {
+		disk_ring_wait(m->ring, now_ns() + DRAIN_WAIT_NS);
+		rang = true;
 	}
 	if (m->config->early_serial)
 		serial_flush(&m->serial);

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/port.h"
 #include "boot/layout.h"
+#include "virtio/disk_ring.h"
 #include "virtio/mmio.h"
 #include "vmm/boot_timer.h"
 #include "vmm/config.h"
@@ -42,6 +43,7 @@ struct machine {
 	struct vm vm;
 	struct machine_device device[LAYOUT_MAX_DEVICES];
 	unsigned int nr_devices;
+	struct disk_ring *ring; /* owned; of all disks, NULL without any */
 	struct power power;
 	struct boot_timer boot_timer; /* with --timing */
 	struct serial serial;	      /* with --early-serial */
@@ -70,9 +72,15 @@ int machine_create(struct machine *m, const struct vm_config *config,
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);
 
+/* Takes everything back after one of these has failed, so that they may be tried
+ * again with another configuration.  False when vCPU threads are there already:
+ * the process has to end then.
+ */
+bool machine_undo(struct machine *m);
+
 /* Serves what the guest had asked for when it ended: each doorbell that has
- * rung, once, and output that is on its way.  True when one had rung: it may
- * have to be served again.  The vCPUs are parked.
+ * rung, once, and output that is on its way, no longer limited.  True when one
+ * had rung: it may have to be served again.  The vCPUs are parked.
  */
 bool machine_drain(struct machine *m);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "vmm/api_main.h"
 #include "vmm/doctor.h"
 #include "vmm/run.h"
 #include "vmm/seccomp_list.h"
@@ -24,6 +25,7 @@ static const char help[] =
 	"Usage: mote VERB [OPTION]...\n"
 	"\n"
 	"  run      boot a kernel in a virtual machine\n"
+	"  api      wait for requests of Firecracker's API, on a socket\n"
 	"  doctor   say what this host offers and lacks\n"
 	"  seccomp  list the system calls that a running machine may make\n"
 	"\n"
@@ -39,6 +41,7 @@ static const struct verb {
 	int (*main)(int argc, char **argv);
 } verbs[] = {
 	{ "run", run_main },
+	{ "api", api_main },
 	{ "doctor", doctor_main },
 	{ "seccomp", seccomp_main },
 };
@@ -57,10 +60,19 @@ static bool occupy_standard_files(void)
 	return true;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 static int run_verb(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "--help";
 
+	if (argc > 0 && strcmp(base_name(argv[0]), "firecracker") == 0)
+		return api_main(argc, argv);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(word, verbs[i].name) == 0)
 			return verbs[i].main(argc - 1, argv + 1);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * run.c - `mote run`: one machine from its options to its exit status
+ * run.c - one machine from its options, or requests, to its exit status
+ *
+ * `mote run` starts the machine that its options describe.  `mote api` waits in
+ * the same loop for requests, of which InstanceStart starts it: what follows is
+ * the same for both.
  *
  * Signals.  Those that ask for something (SIGTERM, SIGINT, SIGWINCH, ...) are
  * blocked in every thread and read by the loop from a signalfd, so that nothing
@@ -10,6 +14,7 @@
  * signals of our own bugs, which only give the terminal back before we die.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +28,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "seccomp/filter.h"
+#include "vmm/api.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
 #include "vmm/terminal.h"
@@ -31,6 +37,11 @@
 #define STATUS_TIMEOUT 124
 #define STATUS_FAILED  125
 #define STATUS_CRASHED 255
+
+/* Firecracker's */
+#define API_STATUS_FAILED     1
+#define API_STATUS_BAD_CONFIG 152
+#define API_STATUS_SIGHUP     156
 
 #define FLUSH_MS 2000
 
@@ -41,9 +52,13 @@ struct run {
 	struct terminal terminal;
 	struct loop_source signals;
 	struct loop_timer timeout;
+	struct api api;
+	const struct run_api *by_api; /* NULL: by the command line */
+	bool started;
 	bool asked; /* the power button has been pressed */
 	int signal; /* that ended the machine */
 	uint64_t main_ns;
+	uint64_t begin_ns; /* the machine is about to be made */
 };
 
 /* Handlers have no arguments of their own. */
@@ -101,7 +116,10 @@ static void end_by_signal(struct run *r, int sig)
 	if (r->signal)
 		return;
 	r->signal = sig;
-	vm_end(&r->machine.vm, VM_END_SIGNAL, NULL);
+	if (r->started)
+		vm_end(&r->machine.vm, VM_END_SIGNAL, NULL);
+	else
+		loop_stop(&r->loop);
 }
 
 static void signal_arrived(struct run *r, int sig)
@@ -117,7 +135,7 @@ static void signal_arrived(struct run *r, int sig)
 		terminal_resume(&r->terminal);
 		break;
 	case SIGTERM:
-		if (!r->asked) {
+		if (!r->asked && !r->by_api) {
 			r->asked = true;
 			log_info("SIGTERM: pressing the power button; a second "
 				 "one ends the machine");
@@ -295,7 +313,7 @@ static int report(struct run *r, uint64_t end_ns)
 	    status == STATUS_CRASHED)
 		show_tail(r);
 	if (r->config.timing)
-		timing_print(&r->machine, r->main_ns, end_ns);
+		timing_print(&r->machine, &r->terminal, r->main_ns, end_ns);
 	return status;
 }
 
@@ -355,14 +373,24 @@ static int lock_down(struct run *r)
 	return ret;
 }
 
-/* From the first vCPU to the last word. */
-static int live(struct run *r)
+/* From files to the first instruction.  -errno: a line has said why. */
+static int begin(struct run *r)
 {
-	uint64_t end_ns;
+	struct machine_ports ports = {
+		.console = &r->terminal.console.port,
+		.serial = &r->terminal.serial.port,
+	};
 	int ret;
 
-	if (machine_start(&r->machine) < 0)
-		return STATUS_FAILED;
+	r->begin_ns = now_ns();
+	ret = machine_create(&r->machine, &r->config, &r->loop, &ports);
+
+	if (ret == 0)
+		ret = machine_start(&r->machine);
+	if (ret < 0)
+		return ret;
+	r->started = true;
+	api_started(&r->api, &r->machine);
 	bus_error_memory = &r->machine.vm.mem;
 	terminal_start(&r->terminal);
 	if (r->config.timeout_ns) {
@@ -370,10 +398,24 @@ static int live(struct run *r)
 		loop_timer_arm(&r->loop, &r->timeout,
 			       now_ns() + r->config.timeout_ns);
 	}
-	if (lock_down(r) < 0)
+	ret = lock_down(r);
+	if (ret == 0)
+		vm_unpark(&r->machine.vm);
+	return ret;
+}
+
+/* Until the machine, or the wait for one, is over. */
+static int live(struct run *r)
+{
+	uint64_t end_ns;
+	int ret = loop_run(&r->loop);
+
+	if (!r->started && r->signal)
+		return 128 + r->signal;
+	if (!r->started) {
+		log_error("event loop: %s", log_errno(ret));
 		return STATUS_FAILED;
-	vm_unpark(&r->machine.vm);
-	ret = loop_run(&r->loop);
+	}
 	if (ret < 0)
 		vm_end(&r->machine.vm, VM_END_FAILED, "event loop: %s",
 		       log_errno(ret));
@@ -383,37 +425,68 @@ static int live(struct run *r)
 	return report(r, end_ns);
 }
 
-static int run_machine(struct run *r)
+/* The socket, where one is asked for. */
+static int open_api(struct run *r, const char *path)
 {
-	struct machine_ports ports = {
-		.console = &r->terminal.console.port,
-		.serial = &r->terminal.serial.port,
-	};
-	int status = STATUS_FAILED;
+	int ret = path ? api_open(&r->api, &r->loop, path) : 0;
+
+	if (ret == -EADDRINUSE)
+		log_error("Failed to open the API socket at: %s. Check that it "
+			  "is not already used.",
+			  path);
+	else if (ret < 0)
+		log_error("Failed to open the API socket at: %s. %s", path,
+			  log_errno(ret));
+	return ret;
+}
+
+static int set_up(struct run *r)
+{
 	int ret = loop_init(&r->loop);
 
 	if (ret == 0)
 		ret = catch_signals(r);
 	if (ret < 0) {
 		log_error("event loop: %s", log_errno(ret));
-		return STATUS_FAILED;
+		return ret;
 	}
 	terminal_init(&r->terminal, &r->loop, STDIN_FILENO, STDOUT_FILENO,
 		      quit);
-	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
+	return 0;
+}
+
+static int run_machine(struct run *r)
+{
+	int status = STATUS_FAILED;
+
+	if (set_up(r) < 0)
+		return status;
+	if (r->config.api_socket) {
+		api_init(&r->api, "mote", NULL);
+		api_config_describe(&r->api.config, &r->config);
+	}
+	if (open_api(r, r->config.api_socket) == 0 && begin(r) == 0)
 		status = live(r);
+	api_close(&r->api);
 	machine_leave(&r->machine);
 	return status;
 }
 
-int run_main(int argc, char **argv)
+/* Static, not on the stack: 3 MiB, of which few pages are used. */
+static struct run *run_new(void)
 {
-	/* Static, not on the stack: 200 KiB, of which few pages are used. */
 	static struct run run;
-	char text[320];
 
 	run.main_ns = now_ns();
-	switch (config_parse(&run.config, argc, argv, text, sizeof(text))) {
+	return &run;
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run *r = run_new();
+	char text[320];
+
+	switch (config_parse(&r->config, argc, argv, text, sizeof(text))) {
 	case CONFIG_HELP:
 		fputs(config_help, stdout);
 		return 0;
@@ -423,7 +496,106 @@ int run_main(int argc, char **argv)
 	case CONFIG_OK:
 		break;
 	}
-	if (run.config.verbose)
+	if (r->config.verbose)
 		log_set_level(LOG_INFO);
-	return run_machine(&run);
+	return run_machine(r);
+}
+
+/* InstanceStart.  What stands in the way is in the answer, too. */
+static bool start_by_api(struct api *api, struct api_error *error)
+{
+	struct run *r = container_of(api, struct run, api);
+	int ret;
+
+	if (!api_config_machine(&api->config, &r->config, error))
+		return false;
+	log_copy_error(error->text, sizeof(error->text));
+	ret = begin(r);
+	log_copy_error(NULL, 0);
+	if (ret < 0)
+		machine_undo(&r->machine);
+	return ret == 0;
+}
+
+/* The file describes the machine, as the requests of a client would. */
+static int take_file(struct run *r, const char *path)
+{
+	/* A body's worth for each device, once, before there is a guest. */
+	static char text[1u << 20];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct api_error error;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	int ret = n < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (ret < 0) {
+		log_error("--config-file %s: %s", path, log_errno(ret));
+		return ret;
+	}
+	if ((size_t)n < sizeof(text) &&
+	    api_take_file(&r->api, text, (size_t)n, &error))
+		return 0;
+	log_error("--config-file %s: %s", path,
+		  (size_t)n < sizeof(text) ? error.text : "larger than 1 MiB");
+	return -EINVAL;
+}
+
+/* The machine of a file starts before anybody asks. */
+static int start_by_file(struct run *r, const char *path)
+{
+	struct api_error error;
+	int ret = take_file(r, path);
+
+	if (ret < 0)
+		return ret;
+	if (!api_config_machine(&r->api.config, &r->config, &error)) {
+		log_error("--config-file %s: %s", path, error.text);
+		return -EINVAL;
+	}
+	return begin(r);
+}
+
+/* Firecracker ends well when its guest asks for a reset, for whatever reason.
+ */
+static int api_status(const struct run *r, int status)
+{
+	const struct machine *m = &r->machine;
+
+	if (m->boot_timer.ready_ns)
+		log_info("Guest-boot-time = %6llu us",
+			 (unsigned long long)(m->boot_timer.ready_ns -
+					      r->begin_ns) /
+				 1000);
+	if (r->signal == SIGHUP)
+		return API_STATUS_SIGHUP;
+	if (r->signal)
+		return status;
+	if (r->started && m->vm.end_kind == VM_END_RESET)
+		return 0;
+	return status == 0 ? 0 : API_STATUS_FAILED;
+}
+
+int run_api(const struct run_api *options)
+{
+	struct run *r = run_new();
+	int status = API_STATUS_FAILED;
+
+	r->by_api = options;
+	r->config.boot_timer = options->boot_timer;
+	if (options->verbose)
+		log_set_level(LOG_INFO);
+	if (set_up(r) < 0)
+		return status;
+	api_init(&r->api, options->id, start_by_api);
+	if (open_api(r, options->socket) < 0)
+		goto out;
+	if (options->file && start_by_file(r, options->file) < 0)
+		status = API_STATUS_BAD_CONFIG;
+	else
+		status = api_status(r, live(r));
+out:
+	api_close(&r->api);
+	machine_leave(&r->machine);
+	return status;
 }

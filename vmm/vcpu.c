@@ -45,6 +45,12 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned int index)
 	return 0;
 }
 
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	munmap(vcpu->run, vcpu->run_size);
+	close(vcpu->fd);
+}
+
 /* COUNT accesses of one size, as `rep outsb` makes them; the data follows
  * kvm_run in the shared mapping.
  */

@@ -44,6 +44,9 @@ struct vcpu { /* owner: its own thread, except: */
 /* Opens vCPU INDEX of VM and maps its kvm_run.  -errno. */
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned int index);
 
+/* Closes a vCPU that was never started. */
+void vcpu_destroy(struct vcpu *vcpu);
+
 /* CPUID (from the supported table CPUID, which is scratch to this) and on vCPU
  * 0 the registers of ENTRY: the state before the first instruction.  The other
  * vCPUs wait for INIT and SIPI.  -errno, and in ERR the call that failed.

@@ -132,6 +132,7 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 	*vm = (struct vm){
 		.fd = -1,
 		.kvm_fd = -1,
+		.end_event.fd = -1,
 		.loop = loop,
 		.pid = getpid(),
 		.park_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -162,8 +163,27 @@ int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	vm->fd = fd_place(kvm_create_vm(kvm_fd, err), FD_VM, 1);
 	if (vm->fd < 0)
 		return vm->fd;
-	/* What a failure leaves open goes with the process, which ends then. */
+	/* What a failure leaves open is vm_fini()'s. */
 	return vm_set_up(vm, nr_vcpus, err);
+}
+
+void vm_fini(struct vm *vm)
+{
+	int event_fd = vm->end_event.fd;
+
+	if (event_fd < 0)
+		return; /* vm_init() has failed */
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(&vm->vcpu[i]);
+	free(vm->vcpu);
+	vm->vcpu = NULL;
+	vm->nr_vcpus = 0;
+	if (vm->fd >= 0)
+		close(vm->fd);
+	vm->fd = -1;
+	gmem_fini(&vm->mem);
+	loop_remove(vm->loop, &vm->end_event);
+	close(event_fd);
 }
 
 /* Raises an edge: the irqchip latches it if the guest is busy with an earlier

@@ -93,6 +93,11 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	      struct kvm_error *err);
 
+/* Takes back what vm_init() and, as far as it came, vm_create() made.  No vCPU
+ * was ever started, and the devices are gone.
+ */
+void vm_fini(struct vm *vm);
+
 /* GSI of the in-kernel irqchip as a device's line. */
 void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi);
 

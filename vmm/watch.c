@@ -46,7 +46,7 @@ int watch_init(struct watch *watch, struct vm *vm)
 		return -errno;
 	watch->vm = vm;
 	watch->nr_files = 0;
-	watch->source.ready = watch_ready;
+	watch->source = (struct loop_source){ .ready = watch_ready, .fd = -1 };
 	ret = loop_add(vm->loop, &watch->source, fd, EPOLLIN);
 	if (ret < 0)
 		close(fd);
@@ -84,4 +84,16 @@ int watch_add(struct watch *watch, const char *option, const char *path, int fd)
 err_close:
 	close(fd);
 	return ret;
+}
+
+void watch_fini(struct watch *watch)
+{
+	int fd = watch->source.fd;
+
+	if (!watch->vm || fd < 0)
+		return;
+	while (watch->nr_files > 0)
+		close(watch->file[--watch->nr_files].fd);
+	loop_remove(watch->vm->loop, &watch->source);
+	close(fd);
 }

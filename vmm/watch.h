@@ -37,4 +37,9 @@ int watch_init(struct watch *watch, struct vm *vm);
 int watch_add(struct watch *watch, const char *option, const char *path,
 	      int fd);
 
+/* Closes the files, and leaves the loop.  Harmless when WATCH (all zeros at
+ * first) was not made.
+ */
+void watch_fini(struct watch *watch);
+
 #endif

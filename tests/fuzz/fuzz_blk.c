@@ -8,6 +8,9 @@
  * how it is cut into descriptors, over disjoint memory.  A model of the disk
  * and of all guest memory says what must be there afterwards, to the byte.
  *
+ * With a ring the host's operations end in an order that the input chooses, in
+ * pieces and after interruptions; the outcome is the same.
+ *
  * Rings: the bytes are the start of guest memory, descriptors and available
  * ring included.  What is required is that nothing breaks, that a read-only
  * disk stays as it is, and that no more is used than was made available.
@@ -23,6 +26,7 @@
 #include <linux/virtio_ring.h>
 
 #include "base/util.h"
+#include "tests/unit/fake_ring.h"
 #include "virtio/blk.h"
 
 #define RAM_SIZE   (16u * PAGE_SIZE)
@@ -42,6 +46,8 @@ enum {
 	HAS_FLUSH = 4,
 	HAS_INDIRECT = 8,
 	HAS_CLEARING = 16, /* discard and write zeroes */
+	HAS_RING = 32,
+	HAS_CACHE = 64, /* with a ring: reads are in the page cache */
 };
 
 typedef struct virtio_blk_discard_write_zeroes range_t;
@@ -55,6 +61,7 @@ struct fuzz {
 	struct loop loop;
 	struct virtio_device *vdev;
 	struct disk *disk;
+	struct disk_ring *ring;
 	int fd;
 	uint8_t flags;
 	/* What the disk and guest memory hold. */
@@ -110,6 +117,12 @@ static void set_up(struct fuzz *f)
 	must(pwrite(f->fd, f->model, BYTES, 0) == BYTES);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
 	must(disk_open(path, f->flags & IS_READ_ONLY, false, &f->disk) == 0);
+	must(disk_ring_create(&f->loop, &f->ring) == 0);
+	fake_ring = f->ring;
+	if (f->flags & HAS_CACHE)
+		f->ring->try_result = 0;
+	if (f->flags & HAS_RING)
+		must(disk_set_ring(f->disk, f->ring) == 0);
 	must(virtio_blk_create(&env, f->disk, &f->vdev) == 0);
 
 	if (f->flags & HAS_FLUSH)
@@ -135,6 +148,7 @@ static void set_up(struct fuzz *f)
 static void tear_down(struct fuzz *f)
 {
 	virtio_device_destroy(f->vdev);
+	disk_ring_destroy(f->ring);
 	close(f->fd);
 	loop_fini(&f->loop);
 	gmem_fini(&f->gm);
@@ -342,6 +356,20 @@ static void take_request(struct fuzz *f, struct request *req)
 	req->w = DATA + 0x4000 + (take(f) & 15);
 }
 
+/* Ends one of the operations that are under way, or a part of it. */
+static void end_one(struct fuzz *f)
+{
+	static const int result[] = { FAKE_REAL, FAKE_REAL, FAKE_SHORT,
+				      -EINTR };
+	uint8_t how = take(f);
+
+	if (f->ring->nr == 0)
+		return;
+	fake_end(f->ring, (how >> 2) % f->ring->nr,
+		 f->len > 0 ? result[how & 3] : FAKE_REAL);
+	fake_reap(f->ring);
+}
+
 /* Rings, and again until nothing is in hand: a turn may end within a request,
  * after a while too.  A turn uses no more chains than the queue has entries.
  */
@@ -354,8 +382,10 @@ static void ring(struct fuzz *f)
 
 		virtio_doorbell(f->vdev, 0);
 		must((uint16_t)(vq->next_used - before) <= QUEUE_SIZE);
-		must(vq->nr_in_flight <= 1);
+		must(vq->nr_in_flight <= 1 || f->flags & HAS_RING);
+		end_one(f);
 	} while (!needs_reset(f) && vq->nr_in_flight > 0);
+	fake_end_all(f->ring);
 }
 
 /* One request.  False when there is to be no other. */
@@ -395,8 +425,11 @@ static void run_rings(struct fuzz *f)
 {
 	memcpy(f->ram, f->data, MIN(f->len, RAM_SIZE));
 	ring(f);
-	/* Nothing stays in flight, but for the one that was malformed. */
-	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f));
+	/* Nothing stays in flight, but for the one that was malformed, and with
+	 * a ring what was under way then.
+	 */
+	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f) ||
+	     (needs_reset(f) && f->flags & HAS_RING));
 	must(lseek(f->fd, 0, SEEK_END) == BYTES);
 	if (f->flags & IS_READ_ONLY)
 		check_disk(f);
