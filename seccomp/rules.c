@@ -174,30 +174,34 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(exit_group, ANY, "exit", "the machine is over"),
 };
 
-/* With --vsock. */
-static const struct seccomp_rule vsock_rules[] = {
+/* Where clients of the host connect. */
+static const struct seccomp_rule server_rules[] = {
 	RULE(accept4, TESTS(IS(3, ACCEPT_FLAGS)), "listener_ready",
 	     "a client of the host connects"),
-	RULE(socket, TESTS(IS(0, AF_UNIX), IS(1, STREAM_SOCKET), IS(2, 0)),
-	     "vsock_listener_connect", "the guest connects to the host"),
-	RULE(connect, TESTS(IS(2, sizeof(struct sockaddr_un))),
-	     "vsock_listener_connect", "the guest connects to the host"),
 	RULE(close, ANY, "vsock_conn_hang_up", "a connection is over"),
-	RULE(shutdown, ANY, "pass_shutdown", "one direction of a stream ends"),
 	RULE(lstat, ANY, "vsock_listener_remove",
 	     "whether the socket's file is still ours"),
 	RULE(unlink, ANY, "vsock_listener_remove",
 	     "the socket's file goes at the end"),
 };
 
-#define LIST(rules) ARRAY_SIZE(rules)
+/* With --vsock. */
+static const struct seccomp_rule vsock_rules[] = {
+	RULE(socket, TESTS(IS(0, AF_UNIX), IS(1, STREAM_SOCKET), IS(2, 0)),
+	     "vsock_listener_connect", "the guest connects to the host"),
+	RULE(connect, TESTS(IS(2, sizeof(struct sockaddr_un))),
+	     "vsock_listener_connect", "the guest connects to the host"),
+	RULE(shutdown, ANY, "pass_shutdown", "one direction of a stream ends"),
+};
 
 const struct seccomp_table seccomp_tables[SECCOMP_NR_KINDS] = {
-	[SECCOMP_VCPU] = { "vcpu", { vcpu_rules }, { LIST(vcpu_rules) } },
-	[SECCOMP_LOOP] = { "loop", { loop_rules }, { LIST(loop_rules) } },
+	[SECCOMP_VCPU] = { "vcpu", { vcpu_rules }, { ARRAY_SIZE(vcpu_rules) } },
+	[SECCOMP_LOOP] = { "loop", { loop_rules }, { ARRAY_SIZE(loop_rules) } },
 	[SECCOMP_LOOP_VSOCK] = { "loop-vsock",
-				 { loop_rules, vsock_rules },
-				 { LIST(loop_rules), LIST(vsock_rules) } },
+				 { loop_rules, server_rules, vsock_rules },
+				 { ARRAY_SIZE(loop_rules),
+				   ARRAY_SIZE(server_rules),
+				   ARRAY_SIZE(vsock_rules) } },
 };
 
 const struct seccomp_rule *seccomp_rule(const struct seccomp_table *table,
