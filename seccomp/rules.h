@@ -45,6 +45,7 @@ struct seccomp_rule {
 enum seccomp_kind {
 	SECCOMP_VCPU,
 	SECCOMP_LOOP,
+	SECCOMP_LOOP_API,
 	SECCOMP_LOOP_VSOCK,
 	SECCOMP_NR_KINDS,
 };

@@ -35,6 +35,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "virtio/disk_ring.h"
 
@@ -285,6 +286,9 @@ int disk_ring_create(struct loop *loop, struct disk_ring **owned)
 	if (ret < 0)
 		goto err_free;
 	ret = ring_restrict(ring);
+	/* Both stand for the one descriptor (io_uring_enter(2)). */
+	ring->uring.ring_fd = fd_place(ring->uring.ring_fd, FD_RING, 1);
+	ring->uring.enter_ring_fd = ring->uring.ring_fd;
 	if (ret == 0)
 		ret = loop_add(loop, &ring->source, ring->uring.ring_fd,
 			       EPOLLIN);

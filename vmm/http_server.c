@@ -36,9 +36,8 @@ static void connection_close(struct http_connection *c)
 static bool connection_send(struct http_connection *c)
 {
 	while (c->out_at < c->out_len) {
-		ssize_t n = send(c->source.fd, c->out + c->out_at,
-				 c->out_len - c->out_at,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = write(c->source.fd, c->out + c->out_at,
+				  c->out_len - c->out_at);
 
 		if (n < 0 && errno == EAGAIN)
 			return true;
@@ -123,8 +122,8 @@ static void connection_serve(struct http_connection *c)
  */
 static bool connection_receive(struct http_connection *c)
 {
-	ssize_t n = recv(c->source.fd, c->in + c->in_len,
-			 sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+	ssize_t n = read(c->source.fd, c->in + c->in_len,
+			 sizeof(c->in) - c->in_len);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -160,8 +159,7 @@ static void connection_ready(struct loop_source *source, uint32_t events)
 static void refuse_client(int fd)
 {
 	/* It fits into the socket's buffer, which is empty. */
-	if (send(fd, HTTP_TOO_MANY, sizeof(HTTP_TOO_MANY) - 1,
-		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (write(fd, HTTP_TOO_MANY, sizeof(HTTP_TOO_MANY) - 1) < 0)
 		errno = 0;
 	close(fd);
 }
@@ -280,10 +278,20 @@ int http_server_open(struct http_server *server, struct loop *loop,
 	return ret;
 }
 
+void http_server_remove(const struct http_server *server)
+{
+	struct stat st;
+
+	/* Another's of the same name is not ours to remove. */
+	if (server->loop && server->listener.fd >= 0 &&
+	    lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
+	    st.st_ino == server->ino)
+		unlink(server->path);
+}
+
 void http_server_close(struct http_server *server)
 {
 	int fd = server->listener.fd;
-	struct stat st;
 
 	if (!server->loop || fd < 0)
 		return;
@@ -292,11 +300,7 @@ void http_server_close(struct http_server *server)
 			connection_close(&server->conn[i]);
 	}
 	loop_timer_cancel(server->loop, &server->retry);
+	http_server_remove(server);
 	loop_remove(server->loop, &server->listener);
-	/* Another's of the same name is not ours to remove. */
-	if (lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
-	    st.st_ino == server->ino)
-		unlink(server->path);
 	close(fd);
-	server->listener.fd = -1;
 }

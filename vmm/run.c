@@ -351,6 +351,7 @@ static void drain(struct run *r)
 static int lock_down(struct run *r)
 {
 	const struct vm_config *config = &r->config;
+	enum seccomp_kind kind = SECCOMP_LOOP;
 	int ret = 0;
 
 	if (config->timing)
@@ -362,14 +363,16 @@ static int lock_down(struct run *r)
 		return 0;
 	}
 	if (config->vsock.path)
+		kind = SECCOMP_LOOP_VSOCK;
+	else if (r->api.http.loop)
+		kind = SECCOMP_LOOP_API;
+	if (kind != SECCOMP_LOOP)
 		ret = fd_fill();
 	if (ret == 0)
-		ret = seccomp_install(config->vsock.path ? SECCOMP_LOOP_VSOCK
-							 : SECCOMP_LOOP);
-	if (ret < 0) {
-		terminal_restore();
-		log_error("seccomp: %s", log_errno(ret));
-	}
+		ret = seccomp_install(kind);
+	if (ret < 0)
+		vm_end(&r->machine.vm, VM_END_FAILED, "seccomp: %s",
+		       log_errno(ret));
 	return ret;
 }
 
@@ -467,7 +470,7 @@ static int run_machine(struct run *r)
 	}
 	if (open_api(r, r->config.api_socket) == 0 && begin(r) == 0)
 		status = live(r);
-	api_close(&r->api);
+	api_leave(&r->api);
 	machine_leave(&r->machine);
 	return status;
 }
@@ -583,6 +586,7 @@ int run_api(const struct run_api *options)
 
 	r->by_api = options;
 	r->config.boot_timer = options->boot_timer;
+	r->config.no_seccomp = options->no_seccomp;
 	if (options->verbose)
 		log_set_level(LOG_INFO);
 	if (set_up(r) < 0)
@@ -595,7 +599,7 @@ int run_api(const struct run_api *options)
 	else
 		status = api_status(r, live(r));
 out:
-	api_close(&r->api);
+	api_leave(&r->api);
 	machine_leave(&r->machine);
 	return status;
 }
