@@ -34,10 +34,10 @@ SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 
 PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev liburing-dev \
 	     musl-dev
-PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
+PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs fio binutils python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db git curl
+	     acpica-tools python3 universal-ctags man-db git passt curl
 # All at once, so that one message names them all.
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))

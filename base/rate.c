@@ -17,7 +17,7 @@
 #define REFILL_MOST_NS (1ull << 62)
 
 #define SECOND_NS	 1000000000u
-#define BUCKETS_A_SECOND 10u
+#define BUCKETS_A_SECOND 5u
 
 static bool bucket_limits(const struct rate_bucket *b)
 {

@@ -58,7 +58,7 @@ struct rate_amount {
 };
 
 /* The bucket of PER_SECOND tokens a second (0: no limit) that is as small as a
- * tenth of a second's worth, so that any second looks like any other; but it
+ * fifth of a second's worth, so that any second looks like any other; but it
  * holds a token.
  */
 struct rate_bucket_config rate_bucket_of(uint64_t per_second, uint64_t burst);

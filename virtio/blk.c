@@ -32,6 +32,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <sys/mman.h>
+
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 
@@ -300,6 +302,7 @@ static void blk_destroy(struct virtio_device *vdev)
 		return;
 	}
 	disk_close(blk->disk);
+	munmap(blk->request, BLK_REQUESTS * sizeof(blk->request[0]));
 	free(blk);
 }
 
@@ -402,6 +405,14 @@ int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
 
 	if (!blk)
 		return -ENOMEM;
+	/* Mapped, so that what is never used takes no memory. */
+	blk->request = mmap(NULL, BLK_REQUESTS * sizeof(blk->request[0]),
+			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	if (blk->request == MAP_FAILED) {
+		free(blk);
+		return -ENOMEM;
+	}
 	blk->disk = disk;
 	blk->sectors = disk_sectors(disk);
 	disk_set_user(disk, blk_disk_ready, blk);

@@ -53,8 +53,8 @@ struct virtio_blk {
 	struct blk_queue queue[VIRTIO_MAX_QUEUES];
 	struct list free; /* of those that were used once */
 	unsigned int nr_used;
-	bool held; /* no chain is taken from a queue */
-	struct blk_request request[BLK_REQUESTS];
+	bool held;		     /* no chain is taken from a queue */
+	struct blk_request *request; /* BLK_REQUESTS of them, owned */
 };
 
 struct blk_turn {

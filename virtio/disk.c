@@ -3,15 +3,17 @@
  * disk.c - a raw disk image: the block device's back end
  *
  * Theory of operation.  One descriptor, positioned vectored I/O.  What is here
- * is done when the call returns; disk_io.c has what is not.  The kernel may move fewer bytes than it was asked to (a signal, a
- * limit, its own maximum), so a request is a cursor over the caller's iovec
- * that goes round until all is moved.
+ * is done when the call returns; disk_io.c has what takes longer.  The kernel
+ * may move fewer bytes than it was asked to (a signal, a limit, its own
+ * maximum), so a request is a cursor over the caller's iovec that goes round
+ * until all is moved.
  *
  * With O_DIRECT, memory, lengths and offsets must be aligned to what the host's
  * device wants.  Guest memory usually is, and then goes to the kernel as it is.
  * A request that is not aligned passes through a bounce buffer, in spans of
  * whole blocks; a write that covers a block in part reads that block first.
- * Nobody else writes in between: we hold the image's write lock.
+ * Nobody else writes in between: we hold the image's write lock, and disk_io.c
+ * keeps our own writes away.
  *
  * A file may shrink under us.  What it has lost reads as zeros; a write there
  * fails rather than make the file longer again behind its owner's back, so each

@@ -17,6 +17,16 @@
 #include "base/telemetry.h"
 #include "virtio/virtio.h"
 
+/* virtio 1.3 §5.1.3, §5.1.6: newer than some hosts' headers */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 #define NET_MAC_BYTES 6
 #define NET_HDR_BYTES 12u /* struct virtio_net_hdr_v1 */
 
@@ -35,9 +45,14 @@
  * thread.
  */
 struct net_backend {
-	int fd; /* becomes readable and writable as frames may move */
+	const char *name; /* as in "passt is gone" */
+	int fd;		  /* becomes readable and writable as frames may move */
 	/* Offloads, as VIRTIO_NET_F_* bits, that it can do. */
 	uint64_t features;
+	/* Of a back end that gathers frames: receive() has one, whether or not
+	 * FD is readable; flush() has some left for when FD is writable.
+	 */
+	bool unread, unsent;
 	/* Moves one frame.  Bytes moved, with the header, or -errno: -EAGAIN
 	 * when FD has to be waited for, -ENODEV when the back end is gone for
 	 * good, anything else when just this frame is lost.
@@ -46,8 +61,12 @@ struct net_backend {
 			   int nr);
 	ssize_t (*send)(struct net_backend *backend, const struct iovec *iov,
 			int nr);
+	/* Passes on what send() has gathered, as far as FD takes it.  0, or
+	 * -ENODEV.  NULL: nothing is ever unsent.
+	 */
+	int (*flush)(struct net_backend *backend);
 	/* From now on frames come with the GUEST_* offloads in FEATURES, a part
-	 * of what it can do, and no other.
+	 * of what it can do, and no other.  NULL: it can do none.
 	 */
 	void (*set_offloads)(struct net_backend *backend, uint64_t features);
 	void (*close)(struct net_backend *backend);

@@ -203,13 +203,33 @@ static bool rx_size_ok(const struct net_rx *rx)
 	return rx->len <= most + VLAN_BYTES && rx_ether_type(rx) == ETH_P_8021Q;
 }
 
+/* virtio 1.2 §5.1.6.4.1: which kinds of segmentation this driver takes */
+static bool rx_gso_ok(const struct net_rx *rx, uint8_t type)
+{
+	bool ecn = type & VIRTIO_NET_HDR_GSO_ECN;
+
+	if (ecn && !rx_has(rx, VIRTIO_NET_F_GUEST_ECN))
+		return false;
+	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return rx_has(rx, VIRTIO_NET_F_GUEST_TSO4);
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return rx_has(rx, VIRTIO_NET_F_GUEST_TSO6);
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		/* One name for both: only for who takes both.  ECN is TCP's. */
+		return !ecn && rx_has(rx, VIRTIO_NET_F_GUEST_USO4) &&
+		       rx_has(rx, VIRTIO_NET_F_GUEST_USO6);
+	default:
+		return false;
+	}
+}
+
 /* virtio 1.2 §5.1.6.4.1: what the header may say to this driver.  Frames that
  * the host had queued for an earlier driver may say more.
  */
 static bool rx_header_ok(struct net_rx *rx)
 {
 	struct virtio_net_hdr_v1 *hdr = &rx->hdr;
-	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	bool needs_csum = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	bool csum = rx_has(rx, VIRTIO_NET_F_GUEST_CSUM);
 
@@ -224,16 +244,7 @@ static bool rx_header_ok(struct net_rx *rx)
 		hdr->gso_size = hdr->hdr_len = 0;
 		return true;
 	}
-	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN &&
-	    !rx_has(rx, VIRTIO_NET_F_GUEST_ECN))
-		return false;
-	if (type != VIRTIO_NET_HDR_GSO_TCPV4 &&
-	    type != VIRTIO_NET_HDR_GSO_TCPV6)
-		return false;
-	return needs_csum && hdr->gso_size > 0 &&
-	       rx_has(rx, type == VIRTIO_NET_HDR_GSO_TCPV4
-				  ? VIRTIO_NET_F_GUEST_TSO4
-				  : VIRTIO_NET_F_GUEST_TSO6);
+	return needs_csum && hdr->gso_size > 0 && rx_gso_ok(rx, hdr->gso_type);
 }
 
 /* Reads one frame.  1 when it is to be delivered, 0 when it was lost or

@@ -46,8 +46,9 @@ static bool tx_gso_ok(const struct net_tx *tx)
 {
 	const struct virtio_net_hdr_v1 *hdr = &tx->head.hdr;
 
-	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN &&
-	    !tx_has(tx, VIRTIO_NET_F_HOST_ECN))
+	bool ecn = hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN;
+
+	if (ecn && !tx_has(tx, VIRTIO_NET_F_HOST_ECN))
 		return false;
 	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || hdr->gso_size == 0)
 		return false;
@@ -56,6 +57,8 @@ static bool tx_gso_ok(const struct net_tx *tx)
 		return tx_has(tx, VIRTIO_NET_F_HOST_TSO4);
 	case VIRTIO_NET_HDR_GSO_TCPV6:
 		return tx_has(tx, VIRTIO_NET_F_HOST_TSO6);
+	case VIRTIO_NET_HDR_GSO_UDP_L4: /* ECN is of TCP */
+		return tx_has(tx, VIRTIO_NET_F_HOST_USO) && !ecn;
 	default:
 		return false;
 	}

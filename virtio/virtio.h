@@ -129,11 +129,9 @@ struct virtio_device {
 	struct virtio_env env;
 	uint64_t features; /* offered: the device's and the transport's */
 
-	/* The first is ops->nr_queues, the second 0 (nobody waits, see Stopping)
-	 * unless somebody says otherwise before virtio_device_start().
-	 */
-	unsigned int nr_queues;
-	uint64_t patience_ns;
+	/* May be set before virtio_device_start(). */
+	unsigned int nr_queues; /* ops->nr_queues */
+	uint64_t patience_ns;	/* 0: nobody waits, see Stopping */
 
 	pthread_cond_t idle;		   /* a busy device has got less busy */
 	pthread_mutex_t lock;		   /* everything below, except: */

@@ -240,14 +240,15 @@ static void http_handle(struct http_server *server,
 	api_handle(container_of(server, struct api, http), request, reply);
 }
 
-void api_init(struct api *api, const char *id,
-	      bool (*start)(struct api *api, struct api_error *error))
+int api_init(struct api *api, const char *id,
+	     bool (*start)(struct api *api, struct api_error *error))
 {
 	api->id = id;
 	api->start = start;
 	api->http.handle = http_handle;
 	api->http.max_body = HTTP_MAX_BODY;
 	api_config_init(&api->config);
+	return json_pool_init();
 }
 
 int api_open(struct api *api, struct loop *loop, const char *path)

@@ -26,6 +26,7 @@ struct api {
 	union api_body body; /* of the request being answered */
 	enum api_phase phase;
 	const char *id;		 /* borrowed */
+	void *user;		 /* of `start` */
 	struct machine *machine; /* borrowed; not before it is started */
 	/* InstanceStart: makes the machine that api->config asks for and starts
 	 * it; calls api_started().  False: ERROR, and it may be tried again.
@@ -33,9 +34,10 @@ struct api {
 	bool (*start)(struct api *api, struct api_error *error);
 };
 
-/* Readies API (all zeros) for the machine ID. */
-void api_init(struct api *api, const char *id,
-	      bool (*start)(struct api *api, struct api_error *error));
+/* Readies API (all zeros) for the machine ID.  0, or -ENOMEM.  Start-up only.
+ */
+int api_init(struct api *api, const char *id,
+	     bool (*start)(struct api *api, struct api_error *error));
 
 /* Serves requests at the socket PATH; errors of http_server_open(). */
 int api_open(struct api *api, struct loop *loop, const char *path);

@@ -40,7 +40,7 @@ static bool refuse_bare(struct api_call *call, const char *text)
 	return api_refuse(call->error, "%s", text);
 }
 
-/* --- before the start ------------------------------------------------------ */
+/* --- before the start ---------------------------------------------------- */
 
 static bool put_boot_source(struct api_call *call)
 {
@@ -104,7 +104,7 @@ static bool put_entropy(struct api_call *call)
 			       call->error);
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ----------------------------------------------------------- */
 
 static bool get_instance(struct api_call *call)
 {
@@ -149,7 +149,7 @@ static bool get_balloon(struct api_call *call)
 	return true;
 }
 
-/* --- while it runs --------------------------------------------------------- */
+/* --- while it runs ------------------------------------------------------- */
 
 /* The balloon, if one was asked for; NULL after a refusal. */
 static struct virtio_device *balloon_of(struct api_call *call)
@@ -340,7 +340,7 @@ static bool patch_vm(struct api_call *call)
 	return true;
 }
 
-/* --- actions --------------------------------------------------------------- */
+/* --- actions ------------------------------------------------------------- */
 
 static bool start(struct api_call *call)
 {

@@ -139,9 +139,9 @@ struct api_error {
 /* Firecracker's machine before anybody asked for anything.  CONFIG is zeros. */
 void api_config_init(struct api_config *config);
 
-/* Each takes one body into CONFIG if it is good.  False: ERROR says why not, and
- * nothing has changed.  What a body names on the host is tried here (opened and
- * closed again), so that its error comes with the request that brought it.
+/* Each takes one body into CONFIG if it is good.  False: ERROR says why not,
+ * and nothing has changed.  What a body names on the host is tried here (opened
+ * and closed again), so that its error comes with the request that brought it.
  */
 bool api_put_boot_source(struct api_config *config,
 			 const struct api_boot_source *boot,

@@ -88,8 +88,8 @@ static const struct api_endpoint *find_put(const char *path)
 	return NULL;
 }
 
-static bool take_one(struct api *api, const struct part *part,
-		     const json_t *json, struct api_error *error)
+static bool take_one(struct api *api, const struct part *part, json_t *json,
+		     struct api_error *error)
 {
 	const struct api_endpoint *row = find_put(part->path);
 	struct schema_source source = { .text = NULL };
@@ -109,8 +109,8 @@ static bool take_one(struct api *api, const struct part *part,
 	       api_refuse(error, "%s%s", row->prefix, inner.text);
 }
 
-static bool take_part(struct api *api, const struct part *part,
-		      const json_t *json, struct api_error *error)
+static bool take_part(struct api *api, const struct part *part, json_t *json,
+		      struct api_error *error)
 {
 	if (!json || json_is_null(json))
 		return true;

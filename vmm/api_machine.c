@@ -82,6 +82,7 @@ static void add_net(struct vm_config *vm, const struct api_net *net)
 	struct net_config *n = &vm->net[vm->nr_nets++];
 
 	*n = (struct net_config){
+		.kind = NET_TAP,
 		.tap = net->host_dev_name,
 		.fd = -1,
 		.mtu = (uint16_t)net->mtu,
@@ -132,6 +133,7 @@ bool api_config_machine(struct api_config *config, struct vm_config *vm,
 	vm->early_serial = config_cmdline_has(vm->cmdline, "console=ttyS0") ||
 			   strstr(vm->cmdline, "console=ttyS0,");
 	vm->i8042 = true;
+	vm->vcpu_name = "fc_vcpu "; /* clients look for it */
 	return true;
 }
 
@@ -159,12 +161,12 @@ static void describe_net(struct api_net *to, unsigned int index,
 
 	schema_init(s, to);
 	snprintf(to->iface_id, sizeof(to->iface_id), "eth%u", index);
-	if (net->tap)
-		snprintf(to->host_dev_name, sizeof(to->host_dev_name), "%s",
-			 net->tap);
-	else
+	if (net->kind == NET_FD)
 		snprintf(to->host_dev_name, sizeof(to->host_dev_name), "fd=%d",
 			 net->fd);
+	else
+		snprintf(to->host_dev_name, sizeof(to->host_dev_name), "%s",
+			 net->kind == NET_TAP ? net->tap : "user");
 	schema_set(s, to, "iface_id");
 	schema_set(s, to, "host_dev_name");
 	if (net->has_mac) {

@@ -17,6 +17,7 @@
 #define CONFIG_SERIAL_LEN 20
 #define CONFIG_MAX_QUEUES 8 /* of a disk */
 #define CONFIG_MAX_NETS	  4
+#define CONFIG_MAX_PORTS  16 /* ports of one interface */
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
@@ -38,9 +39,20 @@ struct disk_config {
 	struct rate_config rate;
 };
 
+/* A port of the host that leads to one of the guest. */
+struct publish_config {
+	uint16_t host, guest;
+	bool udp; /* else tcp */
+};
+
 struct net_config {
-	const char *tap; /* interface name, points into argv; NULL: fd */
-	int fd;
+	enum net_kind { NET_TAP, NET_FD, NET_USER } kind;
+	const char *tap; /* NET_TAP: interface name, points into argv */
+	int fd;		 /* NET_FD */
+	/* NET_USER */
+	struct publish_config publish[CONFIG_MAX_PORTS];
+	unsigned int nr_publish;
+	bool loopback; /* the guest may reach the host's own services */
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
@@ -77,6 +89,7 @@ struct vm_config {
 	bool early_serial;
 	bool i8042; /* its reset command, whatever the command line says */
 	bool boot_timer;
+	const char *vcpu_name; /* of threads, before their number, or NULL */
 	bool timing;
 	bool copy;
 	bool verbose;

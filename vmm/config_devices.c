@@ -243,6 +243,7 @@ static bool set_net_tap(struct parse *p, struct net_config *n, const char *word)
 {
 	size_t len = strlen(word);
 
+	n->kind = NET_TAP;
 	n->tap = word;
 	if (len == 0 || len > TAP_MAX_NAME || strpbrk(word, "/%: "))
 		return parse_refuse(
@@ -264,6 +265,7 @@ static bool set_net_fd(struct parse *p, struct net_config *n, const char *word)
 			"--net fd=%s: give the number, 3 or more, of an "
 			"open tap descriptor",
 			word);
+	n->kind = NET_FD;
 	n->fd = (int)fd;
 	return true;
 }
@@ -284,6 +286,68 @@ static bool set_net_limit(struct parse *p, struct limit_words limit[2],
 				   &limit[tx], word);
 	return parse_limit(p, "--net ", &limit[0], word) &&
 	       parse_limit(p, "--net ", &limit[1], word);
+}
+
+static bool parse_port(const char *word, uint16_t *port, const char **end)
+{
+	uint64_t value;
+
+	if (!parse_number(word, &value, end) || value < 1 || value > UINT16_MAX)
+		return false;
+	*port = (uint16_t)value;
+	return true;
+}
+
+/* HOST:GUEST[/tcp|/udp] */
+static bool parse_publish(const char *word, struct publish_config *publish)
+{
+	const char *end;
+
+	if (!parse_port(word, &publish->host, &end) || *end != ':' ||
+	    !parse_port(end + 1, &publish->guest, &end))
+		return false;
+	publish->udp = strcmp(end, "/udp") == 0;
+	return publish->udp || *end == '\0' || strcmp(end, "/tcp") == 0;
+}
+
+static bool is_published(const struct net_config *n,
+			 const struct publish_config *wanted)
+{
+	for (unsigned int i = 0; i < n->nr_publish; i++) {
+		if (n->publish[i].host == wanted->host &&
+		    n->publish[i].udp == wanted->udp)
+			return true;
+	}
+	return false;
+}
+
+static bool add_publish(struct parse *p, struct net_config *n, const char *word)
+{
+	struct publish_config *publish = &n->publish[n->nr_publish];
+
+	if (n->kind != NET_USER)
+		return parse_refuse(
+			p, "--net publish=%s: is for --net user only", word);
+	if (n->nr_publish == CONFIG_MAX_PORTS)
+		return parse_refuse(p,
+				    "--net publish=%s: at most %d ports of one "
+				    "interface",
+				    word, CONFIG_MAX_PORTS);
+	if (!parse_publish(word, publish))
+		return parse_refuse(
+			p,
+			"--net publish=%s: give a port of the host and one of "
+			"the guest, such as 8080:80 or 5353:53/udp",
+			word);
+	for (const struct net_config *o = p->config->net; o <= n; o++) {
+		if (is_published(o, publish))
+			return parse_refuse(p,
+					    "--net publish=%s: this port of "
+					    "the host is given twice",
+					    word);
+	}
+	n->nr_publish++;
+	return true;
 }
 
 static bool set_net_option(struct parse *p, struct net_config *n,
@@ -310,10 +374,18 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 		n->mtu = (uint16_t)mtu;
 		return true;
 	}
+	if (strncmp(flag, "publish=", 8) == 0)
+		return add_publish(p, n, flag + 8);
+	if (strcmp(flag, "loopback") == 0 && n->kind == NET_USER) {
+		n->loopback = true;
+		return true;
+	}
 	return parse_refuse(
 		p,
-		"--net %s: after tap=NAME or fd=N come mac=, mtu=, rate=, "
-		"burst=, ops= and ops-burst=, nothing else",
+		"--net %s: after tap=NAME, fd=N or user come mac=, mtu=, "
+		"rate=, "
+		"burst=, ops= and ops-burst=, after user also publish= and "
+		"loopback, nothing else",
 		flag);
 }
 
@@ -321,10 +393,11 @@ static bool set_net_option(struct parse *p, struct net_config *n,
 static bool check_net(struct parse *p, const struct net_config *n)
 {
 	for (const struct net_config *o = p->config->net; o < n; o++) {
-		if (n->tap && o->tap && strcmp(n->tap, o->tap) == 0)
+		if (n->kind == NET_TAP && o->kind == NET_TAP &&
+		    strcmp(n->tap, o->tap) == 0)
 			return parse_refuse(p, "--net tap=%s: given twice",
 					    n->tap);
-		if (!n->tap && !o->tap && n->fd == o->fd)
+		if (n->kind == NET_FD && o->kind == NET_FD && n->fd == o->fd)
 			return parse_refuse(p, "--net fd=%d: given twice",
 					    n->fd);
 		if (n->has_mac && o->has_mac && !memcmp(n->mac, o->mac, 6))
@@ -345,19 +418,18 @@ bool parse_net(struct parse *p, char *word)
 	if (p->config->nr_nets == CONFIG_MAX_NETS)
 		return parse_refuse(p, "--net %s: at most %d interfaces", word,
 				    CONFIG_MAX_NETS);
-	*n = (struct net_config){ .fd = -1 };
+	*n = (struct net_config){ .kind = NET_USER, .fd = -1 };
 	flag = *word == ',' ? NULL : strtok_r(word, ",", &save);
 	if (flag && strncmp(flag, "tap=", 4) == 0)
 		ok = set_net_tap(p, n, flag + 4);
 	else if (flag && strncmp(flag, "fd=", 3) == 0)
 		ok = set_net_fd(p, n, flag + 3);
 	else if (flag && strcmp(flag, "user") == 0)
-		ok = parse_refuse(
-			p, "--net user: is not there yet; give tap=NAME or "
-			   "fd=N");
+		ok = true;
 	else
-		ok = parse_refuse(p, "--net '%s': give tap=NAME or fd=N first",
-				  word);
+		ok = parse_refuse(
+			p, "--net '%s': give user, tap=NAME or fd=N first",
+			word);
 	while (ok && (flag = strtok_r(NULL, ",", &save))) {
 		bool known;
 

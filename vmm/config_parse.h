@@ -2,8 +2,8 @@
 /*
  * config_parse.h - what the files of config.c share: words to values
  *
- * Private to config.c, config_devices.c and config_limit.c.  A function that returns false has refused: the one line
- * for the operator is written.
+ * Private to config.c, config_devices.c and config_limit.c.  A function that
+ * returns false has refused: the one line for the operator is written.
  */
 #ifndef MOTE_VMM_CONFIG_PARSE_H
 #define MOTE_VMM_CONFIG_PARSE_H

@@ -7,6 +7,7 @@
  * the interrupt lines and of the names that a guest gives.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
@@ -18,9 +19,11 @@
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/stream.h"
 #include "virtio/tap.h"
 #include "virtio/vsock.h"
 #include "vmm/devices.h"
+#include "vmm/passt.h"
 
 /* How long a vCPU that stops a queue or resets a device waits until the host
  * has ended what is under way; far longer than a disk that works takes.
@@ -256,22 +259,46 @@ static int choose_mac(const struct net_config *config, uint8_t mac[6])
 	return 0;
 }
 
+static int open_passt(const struct net_config *config,
+		      struct net_backend **backend)
+{
+	char text[300];
+	int fd, ret = passt_start(config, &fd, text, sizeof(text));
+
+	if (ret < 0) {
+		log_error("--net user%s", text);
+		return ret;
+	}
+	ret = stream_create(fd, "passt", backend);
+	if (ret < 0) {
+		log_error("--net user: %s", log_errno(ret));
+		close(fd);
+	}
+	return ret;
+}
+
 static int open_net(const struct net_config *config,
 		    struct net_backend **backend)
 {
 	int ret;
 
-	if (config->tap) {
+	switch (config->kind) {
+	case NET_TAP:
 		ret = tap_open(config->tap, backend);
 		if (ret < 0)
 			log_error("--net tap=%s: %s", config->tap,
 				  net_remedy(ret));
 		return ret;
+	case NET_FD:
+		ret = tap_adopt(config->fd, backend);
+		if (ret < 0)
+			log_error("--net fd=%d: %s", config->fd,
+				  net_remedy(ret));
+		return ret;
+	case NET_USER:
+		return open_passt(config, backend);
 	}
-	ret = tap_adopt(config->fd, backend);
-	if (ret < 0)
-		log_error("--net fd=%d: %s", config->fd, net_remedy(ret));
-	return ret;
+	return -EINVAL;
 }
 
 static int add_net(struct machine *m, const struct net_config *config)

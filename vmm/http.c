@@ -216,7 +216,7 @@ static bool next_line(struct http_reader *r, const char *buf, size_t len,
 enum http_result http_read(struct http_reader *r, const char *buf, size_t len,
 			   struct http_request *request)
 {
-	struct text line = { NULL, 0 };
+	struct text line = { buf, 0 };
 
 	while (!r->in_body) {
 		bool ok = true;

@@ -2,8 +2,8 @@
 /*
  * http.h - a bounded HTTP/1.1 reader: bytes to requests, and heads of replies
  *
- * Pure: no descriptors, no allocation.  What is understood is what Firecracker's
- * clients send: GET, PUT, PATCH and DELETE, HTTP/1.0 and 1.1, bodies with a
+ * Pure: no descriptors, no allocation.  What is understood is what clients of
+ * Firecracker send: GET, PUT, PATCH and DELETE, HTTP/1.0 and 1.1, bodies with a
  * Content-Length, `Expect: 100-continue`.  Every length has a limit, and bytes
  * that are no request are an error after which the stream means nothing.
  */

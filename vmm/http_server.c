@@ -235,7 +235,8 @@ static int listen_at_path(struct http_server *server)
 	umask(mask);
 	if (ret < 0)
 		goto err_close;
-	if (lstat(server->path, &st) < 0 || listen(fd, BACKLOG) < 0) {
+	/* Clients take the file's appearance for a server: at once. */
+	if (listen(fd, BACKLOG) < 0 || lstat(server->path, &st) < 0) {
 		ret = -errno;
 		goto err_unlink;
 	}

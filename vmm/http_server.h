@@ -56,8 +56,9 @@ struct http_server {
 
 /* Makes the socket PATH, for its owner alone, and serves it on LOOP.  SERVER is
  * all zeros but for handle and max_body; it is not cleared here, because most
- * of it is buffers whose pages are never used.  -errno: -EADDRINUSE when there
- * is a file of that name, -ENAMETOOLONG, others of bind(2).
+ * of it is buffers whose pages are never used.  SIGPIPE is ignored.  -errno:
+ * -EADDRINUSE when there is a file of that name, -ENAMETOOLONG, others of
+ * bind(2).
  */
 int http_server_open(struct http_server *server, struct loop *loop,
 		     const char *path);

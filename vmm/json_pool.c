@@ -5,6 +5,7 @@
  * The pool only grows until it is emptied; freeing the youngest block gives it
  * back, which is what jansson's growing buffers do most.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,8 @@
 
 /* jansson's hooks have no argument of their own. */
 static struct {
-	bool seeded;
+	char *bytes; /* JSON_POOL_SIZE; NULL before json_pool_init() */
 	size_t used, youngest;
-	_Alignas(PAGE_SIZE) char bytes[JSON_POOL_SIZE];
 } pool;
 
 static void *pool_malloc(size_t size)
@@ -44,14 +44,26 @@ static void pool_free(void *block)
 		pool.used = pool.youngest;
 }
 
-void json_pool_open(void)
+int json_pool_init(void)
 {
 	size_t seed = 0;
+	void *bytes;
 
+	if (pool.bytes)
+		return 0;
+	bytes = mmap(NULL, JSON_POOL_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bytes == MAP_FAILED)
+		return -ENOMEM;
+	pool.bytes = bytes;
 	/* Left alone, jansson would open /dev/urandom at some later time. */
-	if (!pool.seeded && getrandom(&seed, sizeof(seed), 0) > 0)
+	if (getrandom(&seed, sizeof(seed), 0) > 0)
 		json_object_seed(seed | 1);
-	pool.seeded = true;
+	return 0;
+}
+
+void json_pool_open(void)
+{
 	json_set_alloc_funcs(pool_malloc, pool_free);
 }
 
@@ -125,13 +137,13 @@ json_t *json_pool_string(const char *text)
 
 	if (json)
 		return json;
-	for (i = 0; text[i] && i < sizeof(plain) - 1; i++)
+	for (i = 0; i < sizeof(plain) - 1 && text[i]; i++)
 		plain[i] = text[i] & 0x80 ? '?' : text[i];
 	plain[i] = '\0';
 	return json_string(plain);
 }
 
-/* --- places: a walk over text that is known to be JSON --------------------- */
+/* --- places: a walk over text that is known to be JSON ------------------- */
 
 struct walk {
 	const char *at, *end;
@@ -205,8 +217,8 @@ static bool walk_member(struct walk *w, const char *name, const char **key_end)
 	}
 }
 
-void json_place(const char *text, size_t len, const char *const *path,
-		unsigned int depth, enum json_part part, char *buf, size_t size)
+void json_place(const char *text, size_t len, const struct json_path *path,
+		enum json_part part, char *buf, size_t size)
 {
 	struct walk w = { text, text + len };
 	const char *key_end = text, *line = text;
@@ -214,8 +226,8 @@ void json_place(const char *text, size_t len, const char *const *path,
 
 	*buf = '\0';
 	walk_blanks(&w);
-	for (unsigned int i = 0; i < depth; i++) {
-		if (!walk_member(&w, path[i], &key_end))
+	for (unsigned int i = 0; i < path->depth; i++) {
+		if (!walk_member(&w, path->key[i], &key_end))
 			return;
 	}
 	if (part == JSON_KEY)

@@ -19,6 +19,11 @@
  */
 #define JSON_POOL_SIZE (2u << 20)
 
+/* Maps the pool, once; the same again is harmless.  0 or -ENOMEM.  Start-up
+ * only.
+ */
+int json_pool_init(void);
+
 void json_pool_open(void);
 void json_pool_close(void);
 
@@ -36,12 +41,18 @@ enum json_part {
 	JSON_END,   /* the end of the value, composite or not */
 };
 
-/* Writes " at line L column C" into BUF: where PART of a member of TEXT is, the
- * one that the keys PATH[0] to PATH[DEPTH - 1] lead to (0: TEXT's value
- * itself).  TEXT has been parsed without an error.  "" when it is not found.
+#define JSON_PATH_DEPTH 4
+
+/* The keys that lead from object to object; none: the whole text. */
+struct json_path {
+	const char *key[JSON_PATH_DEPTH];
+	unsigned int depth;
+};
+
+/* Writes " at line L column C" into BUF: where PART of what PATH leads to is.
+ * TEXT has been parsed without an error.  "" when it is not found.
  */
-void json_place(const char *text, size_t len, const char *const *path,
-		unsigned int depth, enum json_part part, char *buf,
-		size_t size);
+void json_place(const char *text, size_t len, const struct json_path *path,
+		enum json_part part, char *buf, size_t size);
 
 #endif

@@ -28,8 +28,8 @@
  */
 #define REAL_KERNEL_SIZE MIB(1)
 
-/* How long one look at the disks waits when the machine has ended. */
-#define DRAIN_WAIT_NS 10000000u
+/* How long a machine that has ended waits for a disk that does nothing. */
+#define DRAIN_WAIT_NS 200000000u
 
 /* Opens a kernel or initrd FILE, which must be a regular file. */
 static int open_image(const char *option, const char *file)
@@ -197,6 +197,8 @@ int machine_create(struct machine *m, const struct vm_config *config,
 		log_error("-m: %s", err.text);
 		return ret;
 	}
+	if (config->vcpu_name)
+		m->vm.vcpu_name = config->vcpu_name;
 	ret = devices_add(m, ports->console);
 	if (ret == 0)
 		ret = add_legacy(m, ports);
@@ -415,10 +417,8 @@ bool machine_drain(struct machine *m)
 			rang = true;
 		}
 	}
-	if (m->ring && disk_ring_busy(m->ring) > 0) {
-		disk_ring_wait(m->ring, now_ns() + DRAIN_WAIT_NS);
-		rang = true;
-	}
+	if (m->ring && disk_ring_busy(m->ring) > 0)
+		rang |= disk_ring_wait(m->ring, now_ns() + DRAIN_WAIT_NS) == 0;
 	if (m->config->early_serial)
 		serial_flush(&m->serial);
 	return rang;

@@ -72,15 +72,16 @@ int machine_create(struct machine *m, const struct vm_config *config,
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);
 
-/* Takes everything back after one of these has failed, so that they may be tried
- * again with another configuration.  False when vCPU threads are there already:
- * the process has to end then.
+/* Takes everything back after one of these has failed, so that they may be
+ * tried again with another configuration.  False when vCPU threads are there
+ * already: the process has to end then.
  */
 bool machine_undo(struct machine *m);
 
 /* Serves what the guest had asked for when it ended: each doorbell that has
- * rung, once, and output that is on its way, no longer limited.  True when one
- * had rung: it may have to be served again.  The vCPUs are parked.
+ * rung, once, output that is on its way, no longer limited, and what disks have
+ * under way.  True when one had rung or a disk has done something: there may be
+ * more.  The vCPUs are parked.
  */
 bool machine_drain(struct machine *m);
 

@@ -44,6 +44,7 @@
 #define API_STATUS_SIGHUP     156
 
 #define FLUSH_MS 2000
+#define MAX_FILE (1 << 20) /* a body's worth for each device */
 
 struct run {
 	struct vm_config config;
@@ -52,7 +53,7 @@ struct run {
 	struct terminal terminal;
 	struct loop_source signals;
 	struct loop_timer timeout;
-	struct api api;
+	struct api *api;	      /* with a socket or a file only */
 	const struct run_api *by_api; /* NULL: by the command line */
 	bool started;
 	bool asked; /* the power button has been pressed */
@@ -364,7 +365,7 @@ static int lock_down(struct run *r)
 	}
 	if (config->vsock.path)
 		kind = SECCOMP_LOOP_VSOCK;
-	else if (r->api.http.loop)
+	else if (r->api)
 		kind = SECCOMP_LOOP_API;
 	if (kind != SECCOMP_LOOP)
 		ret = fd_fill();
@@ -393,7 +394,8 @@ static int begin(struct run *r)
 	if (ret < 0)
 		return ret;
 	r->started = true;
-	api_started(&r->api, &r->machine);
+	if (r->api)
+		api_started(r->api, &r->machine);
 	bus_error_memory = &r->machine.vm.mem;
 	terminal_start(&r->terminal);
 	if (r->config.timeout_ns) {
@@ -428,10 +430,28 @@ static int live(struct run *r)
 	return report(r, end_ns);
 }
 
-/* The socket, where one is asked for. */
+/* The API of the machine ID.  It is as large as its buffers, of which few pages
+ * are used.
+ */
+static int make_api(struct run *r, const char *id,
+		    bool (*start)(struct api *api, struct api_error *error))
+{
+	int ret = -ENOMEM;
+
+	r->api = calloc(1, sizeof(*r->api));
+	if (r->api)
+		ret = api_init(r->api, id, start);
+	if (ret < 0) {
+		log_error("API: %s", log_errno(ret));
+		return ret;
+	}
+	r->api->user = r;
+	return 0;
+}
+
 static int open_api(struct run *r, const char *path)
 {
-	int ret = path ? api_open(&r->api, &r->loop, path) : 0;
+	int ret = api_open(r->api, &r->loop, path);
 
 	if (ret == -EADDRINUSE)
 		log_error("Failed to open the API socket at: %s. Check that it "
@@ -458,24 +478,35 @@ static int set_up(struct run *r)
 	return 0;
 }
 
+/* A machine of the command line that answers requests, too. */
+static int command_by_api(struct run *r)
+{
+	int ret = make_api(r, "mote", NULL);
+
+	if (ret < 0)
+		return ret;
+	api_config_describe(&r->api->config, &r->config);
+	return open_api(r, r->config.api_socket);
+}
+
 static int run_machine(struct run *r)
 {
 	int status = STATUS_FAILED;
 
 	if (set_up(r) < 0)
 		return status;
-	if (r->config.api_socket) {
-		api_init(&r->api, "mote", NULL);
-		api_config_describe(&r->api.config, &r->config);
-	}
-	if (open_api(r, r->config.api_socket) == 0 && begin(r) == 0)
+	if (r->config.api_socket && command_by_api(r) < 0)
+		goto out;
+	if (begin(r) == 0)
 		status = live(r);
-	api_leave(&r->api);
+out:
+	if (r->api)
+		api_leave(r->api);
 	machine_leave(&r->machine);
 	return status;
 }
 
-/* Static, not on the stack: 3 MiB, of which few pages are used. */
+/* Static, not on the stack: 200 KiB, of which few pages are used. */
 static struct run *run_new(void)
 {
 	static struct run run;
@@ -507,7 +538,7 @@ int run_main(int argc, char **argv)
 /* InstanceStart.  What stands in the way is in the answer, too. */
 static bool start_by_api(struct api *api, struct api_error *error)
 {
-	struct run *r = container_of(api, struct run, api);
+	struct run *r = api->user;
 	int ret;
 
 	if (!api_config_machine(&api->config, &r->config, error))
@@ -523,25 +554,26 @@ static bool start_by_api(struct api *api, struct api_error *error)
 /* The file describes the machine, as the requests of a client would. */
 static int take_file(struct run *r, const char *path)
 {
-	/* A body's worth for each device, once, before there is a guest. */
-	static char text[1u << 20];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = malloc(MAX_FILE);
 	struct api_error error;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	ssize_t n = fd < 0 || !text ? -1 : read(fd, text, MAX_FILE);
 	int ret = n < 0 ? -errno : 0;
 
+	if (ret < 0) {
+		api_refuse(&error, "%s", log_errno(ret));
+	} else if (n == MAX_FILE) {
+		ret = -EFBIG;
+		api_refuse(&error, "1 MiB or larger");
+	} else if (!api_take_file(r->api, text, (size_t)n, &error)) {
+		ret = -EINVAL;
+	}
+	if (ret < 0)
+		log_error("--config-file %s: %s", path, error.text);
 	if (fd >= 0)
 		close(fd);
-	if (ret < 0) {
-		log_error("--config-file %s: %s", path, log_errno(ret));
-		return ret;
-	}
-	if ((size_t)n < sizeof(text) &&
-	    api_take_file(&r->api, text, (size_t)n, &error))
-		return 0;
-	log_error("--config-file %s: %s", path,
-		  (size_t)n < sizeof(text) ? error.text : "larger than 1 MiB");
-	return -EINVAL;
+	free(text);
+	return ret;
 }
 
 /* The machine of a file starts before anybody asks. */
@@ -552,7 +584,7 @@ static int start_by_file(struct run *r, const char *path)
 
 	if (ret < 0)
 		return ret;
-	if (!api_config_machine(&r->api.config, &r->config, &error)) {
+	if (!api_config_machine(&r->api->config, &r->config, &error)) {
 		log_error("--config-file %s: %s", path, error.text);
 		return -EINVAL;
 	}
@@ -591,15 +623,17 @@ int run_api(const struct run_api *options)
 		log_set_level(LOG_INFO);
 	if (set_up(r) < 0)
 		return status;
-	api_init(&r->api, options->id, start_by_api);
-	if (open_api(r, options->socket) < 0)
+	if (make_api(r, options->id, start_by_api) < 0)
+		return status;
+	if (options->socket && open_api(r, options->socket) < 0)
 		goto out;
 	if (options->file && start_by_file(r, options->file) < 0)
 		status = API_STATUS_BAD_CONFIG;
 	else
 		status = api_status(r, live(r));
 out:
-	api_leave(&r->api);
+	if (r->api)
+		api_leave(r->api);
 	machine_leave(&r->machine);
 	return status;
 }

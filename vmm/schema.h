@@ -65,7 +65,7 @@ struct schema_source {
 /* Fills OBJECT (S->size bytes) from JSON, presets where nothing is given.
  * False: SOURCE->error says what is wrong.
  */
-bool schema_parse(const struct schema *s, const json_t *json, void *object,
+bool schema_parse(const struct schema *s, json_t *json, void *object,
 		  struct schema_source *source);
 
 /* A new JSON object with every field of OBJECT: null for what was not given and

@@ -185,7 +185,7 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	char name[16];
 
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	snprintf(name, sizeof(name), "%s%u", vcpu->vm->vcpu_name, vcpu->index);
 	prctl(PR_SET_NAME, name);
 	vcpu->tid = (pid_t)syscall(SYS_gettid);
 	if (vcpu->vm->confined)

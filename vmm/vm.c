@@ -132,6 +132,7 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 	*vm = (struct vm){
 		.fd = -1,
 		.kvm_fd = -1,
+		.vcpu_name = "vcpu",
 		.end_event.fd = -1,
 		.loop = loop,
 		.pid = getpid(),

@@ -59,6 +59,7 @@ struct vm {
 			       */
 	struct vcpu *vcpu;    /* owned, nr_vcpus of them */
 	unsigned int nr_vcpus;
+	const char *vcpu_name; /* of threads, before their number */
 
 	pthread_mutex_t park_lock; /* the next four */
 	pthread_cond_t parked;	   /* to the loop: nr_parked grew */

@@ -32,7 +32,16 @@ class Connection:
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(SECONDS)
-        self.sock.connect(path)
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                self.sock.connect(path)
+                break
+            except ConnectionRefusedError:
+                # Between bind(2) and listen(2): clients try again.
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.001)
         self.buffer = b""
 
     def send(self, data):

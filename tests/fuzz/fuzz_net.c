@@ -34,11 +34,14 @@
 #define HDR	   NET_HDR_BYTES
 #define MTU	   1400u
 #define HOST_BYTE  0x5a /* of which its frames consist */
+#define USO                                                                    \
+	(1ull << VIRTIO_NET_F_GUEST_USO4 | 1ull << VIRTIO_NET_F_GUEST_USO6 |   \
+	 1ull << VIRTIO_NET_F_HOST_USO)
 #define ALL_OFFLOADS                                                           \
 	((1u << VIRTIO_NET_F_CSUM) | (1u << VIRTIO_NET_F_GUEST_CSUM) |         \
 	 (1u << VIRTIO_NET_F_GUEST_TSO4) | (1u << VIRTIO_NET_F_GUEST_TSO6) |   \
 	 (1u << VIRTIO_NET_F_GUEST_ECN) | (1u << VIRTIO_NET_F_HOST_TSO4) |     \
-	 (1u << VIRTIO_NET_F_HOST_TSO6) | (1u << VIRTIO_NET_F_HOST_ECN))
+	 (1u << VIRTIO_NET_F_HOST_TSO6) | (1u << VIRTIO_NET_F_HOST_ECN) | USO)
 
 enum { RX, TX };
 
@@ -117,7 +120,9 @@ static void check_sent(const struct fuzz *f,
 	must((type == VIRTIO_NET_HDR_GSO_TCPV4 &&
 	      has(f, VIRTIO_NET_F_HOST_TSO4)) ||
 	     (type == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	      has(f, VIRTIO_NET_F_HOST_TSO6)));
+	      has(f, VIRTIO_NET_F_HOST_TSO6)) ||
+	     (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+	      has(f, VIRTIO_NET_F_HOST_USO)));
 }
 
 static ssize_t fuzz_send(struct net_backend *backend, const struct iovec *iov,
@@ -188,6 +193,8 @@ static void restart(struct fuzz *f)
 {
 	uint64_t features = take(f) | (uint32_t)take(f) << 8 |
 			    (uint32_t)take(f) << 16 | 1ull << 32 | 1ull << 28;
+	/* That bit itself is no feature of ours. */
+	uint64_t uso = features & 1u << 22 ? USO : 0;
 
 	pthread_mutex_lock(&f->vdev->lock);
 	virtio_set_status_locked(f->vdev, 0);
@@ -195,11 +202,12 @@ static void restart(struct fuzz *f)
 	memset(f->queue, 0, sizeof(f->queue));
 	f->wild = false;
 	f->parts = 0;
-	features &= f->vdev->features;
+	features = (features | uso) & f->vdev->features;
 	virtio_set_status_locked(f->vdev, 1);
 	virtio_set_status_locked(f->vdev, 3);
 	virtio_set_features_locked(f->vdev, 0, (uint32_t)features);
-	virtio_set_features_locked(f->vdev, 1, 1); /* VERSION_1 */
+	/* VERSION_1, and what is above */
+	virtio_set_features_locked(f->vdev, 1, (uint32_t)(features >> 32));
 	virtio_set_status_locked(f->vdev, 11);
 	for (unsigned int q = 0; q < 2; q++) {
 		const struct virtq_config config = {
@@ -302,7 +310,10 @@ static void check_received(const struct fuzz *f,
 	must((type == VIRTIO_NET_HDR_GSO_TCPV4 &&
 	      has(f, VIRTIO_NET_F_GUEST_TSO4)) ||
 	     (type == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	      has(f, VIRTIO_NET_F_GUEST_TSO6)));
+	      has(f, VIRTIO_NET_F_GUEST_TSO6)) ||
+	     (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+	      has(f, VIRTIO_NET_F_GUEST_USO4) &&
+	      has(f, VIRTIO_NET_F_GUEST_USO6)));
 }
 
 static void reap_rx(struct fuzz *f, unsigned int slot, uint32_t len)
@@ -447,6 +458,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memset(f->ram, 0, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	f->backend = (struct net_backend){
+		.name = "the wire",
 		/* Always readable and writable, as far as epoll knows. */
 		.fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC),
 		.features = ALL_OFFLOADS,

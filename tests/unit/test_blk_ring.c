@@ -29,6 +29,8 @@
 #define F(bit) (1ull << VIRTIO_BLK_F_##bit)
 #define ALL    (FD_FEATURES | F(FLUSH) | F(CONFIG_WCE))
 
+#define FAILED_BIT VIRTIO_CONFIG_S_FAILED
+
 #define IN    VIRTIO_BLK_T_IN
 #define OUT   VIRTIO_BLK_T_OUT
 #define FLUSH VIRTIO_BLK_T_FLUSH
@@ -170,7 +172,7 @@ static uint64_t in_hand(void)
 	return counter_get(&virtio_blk_stats(fd.vdev)->in_hand);
 }
 
-/* B11: a full queue of reads, which end in an order that is nobody's */
+/* V4: a full queue of reads, which end in an order that is nobody's */
 START_TEST(any_order)
 {
 	static struct asked a[256];
@@ -208,8 +210,8 @@ START_TEST(any_order)
 }
 END_TEST
 
-/* Requests that come back in pieces, are interrupted, or fail: one answer each,
- * and no byte of memory that is not the disk's or zero.
+/* V17: requests that come back in pieces, are interrupted, or fail: one answer
+ * each, and no byte of memory that is not the disk's or zero.
  */
 START_TEST(pieces_and_errors)
 {
@@ -268,7 +270,7 @@ START_TEST(too_much)
 }
 END_TEST
 
-/* The end of a file that has shrunk: zeros; writes there fail (V17). */
+/* V17: the end of a file that has shrunk: zeros; writes there fail. */
 START_TEST(shrunk)
 {
 	struct asked a[2] = { post(0, IN, 8, 4096), post(0, OUT, 16, 512) };
@@ -364,9 +366,9 @@ START_TEST(slices)
 }
 END_TEST
 
-/* virtio 1.2 §5.2.6.2: a flush covers what was completed before it.  One that
- * comes while another is under way has one of its own, after it; all that come
- * share that.
+/* B6, virtio 1.2 §5.2.6.2: a flush covers what was completed before it.  One
+ * that comes while another is under way has one of its own, after it; all that
+ * come share that.
  */
 START_TEST(flushes)
 {
@@ -398,8 +400,8 @@ START_TEST(flushes)
 }
 END_TEST
 
-/* The kernel tells of a lost page once: all flushes fail from then on, those
- * that were waiting too.
+/* B6, virtio 1.2 §5.2.6.2: the kernel tells of a lost page once, so all flushes
+ * fail from then on, those that were waiting too.
  */
 START_TEST(flush_fails)
 {
@@ -419,7 +421,9 @@ START_TEST(flush_fails)
 }
 END_TEST
 
-/* virtio 1.2 §5.2.6.2: without writeback a write is stable when it is completed */
+/* B6, virtio 1.2 §5.2.6.2: without writeback a write is stable when it is
+ * completed
+ */
 START_TEST(writethrough)
 {
 	const uint8_t off = 0;
@@ -461,6 +465,7 @@ START_TEST(reset)
 
 	for (unsigned int nr = 1; nr <= 256; nr += nr < 4 ? 1 : 21) {
 		uint64_t start = fd.alloc;
+		uint32_t before;
 
 		for (unsigned int i = 0; i < nr; i++)
 			a[i] = post(0, IN, i, 512);
@@ -470,8 +475,10 @@ START_TEST(reset)
 		while (ring->nr > 0) {
 			ck_assert_uint_ne(status_reg(), 0);
 			/* Nothing but another reset is heard. */
+			before = status_reg();
 			fd_set_reg(&fd, VIRTIO_MMIO_STATUS,
-				   next_random() & 1 ? 0 : status_reg() | 0x80);
+				   next_random() & 1 ? 0 : before | FAILED_BIT);
+			ck_assert_uint_eq(status_reg(), before);
 			kick(0);
 			fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_SEL, 0);
 			fd_set_reg(&fd, VIRTIO_MMIO_QUEUE_READY, 1);
@@ -494,7 +501,9 @@ START_TEST(reset)
 }
 END_TEST
 
-/* The same when the last ones end in the same breath as the reset comes. */
+/* C13, V19, virtio 1.2 §2.4.1: the same when the last ones end in the same
+ * breath as the reset comes.
+ */
 START_TEST(reset_before_the_device_hears)
 {
 	struct asked a[2] = { post(0, IN, 0, 512), post(0, IN, 1, 512) };
@@ -511,8 +520,8 @@ START_TEST(reset_before_the_device_hears)
 }
 END_TEST
 
-/* C18, virtio 1.2 §4.2.2.2: QueueReady, too, is read back as 0 when the queue
- * is not in use any more.
+/* C18, virtio 1.2 §4.2.2.1, §4.2.2.2: QueueReady, too, is read back as 0 when
+ * the queue is not in use any more.
  */
 START_TEST(queue_ready)
 {
@@ -531,8 +540,8 @@ START_TEST(queue_ready)
 }
 END_TEST
 
-/* virtio 1.2 §2.1.2: a queue turns out to be malformed with requests under way:
- * they end, unanswered, and the reset waits for them as any other.
+/* V19, virtio 1.2 §2.4.1: a queue turns out to be malformed with requests under
+ * way: they end, unanswered, and the reset waits for them as for any other.
  */
 START_TEST(needs_reset)
 {
@@ -560,8 +569,8 @@ static void *writes_zero(void *arg)
 	return arg;
 }
 
-/* A vCPU that does not look at Status: its write takes as long as the requests
- * under way, within the device's patience.
+/* C13, virtio 1.2 §2.4.1: a vCPU that does not look at Status.  Its write takes
+ * as long as the requests under way, within the device's patience.
  */
 START_TEST(patience)
 {
@@ -571,11 +580,13 @@ START_TEST(patience)
 	post(0, IN, 0, 512);
 	kick(0);
 	fd.vdev->patience_ns = 20000ull * MS;
+	begin = now_ns();
 	ck_assert_int_eq(pthread_create(&vcpu, NULL, writes_zero, NULL), 0);
 	usleep(20000);
 	ck_assert_uint_ne(status_reg(), 0);
 	fake_end_all(ring);
 	pthread_join(vcpu, NULL);
+	ck_assert_uint_lt(now_ns() - begin, 10000ull * MS);
 	ck_assert_uint_eq(status_reg(), 0);
 
 	ck_assert(fd_start(&fd, ALL));
@@ -622,8 +633,8 @@ START_TEST(drain)
 END_TEST
 
 /* Another file comes into the disk's place: what was under way is done on the
- * old one, what comes later on the new one.  C17, virtio 1.2 §4.2.2.1, §5.2.6.1:
- * the driver hears of the capacity.
+ * old one, what comes later on the new one.  C17, virtio 1.2 §4.2.2.1, and B7,
+ * §5.2.6.2: the driver hears of the capacity.
  */
 START_TEST(replace)
 {
@@ -757,6 +768,32 @@ START_TEST(starved_by_a_queue_that_stops)
 }
 END_TEST
 
+/* What one queue frees when its requests are answered is for the others, too,
+ * when nothing else is under way that could tell them.
+ */
+START_TEST(starved_until_the_last_answer)
+{
+	static struct asked a[256], b;
+
+	tear_down();
+	set_up_queues(2);
+	for (unsigned int i = 0; i < 256; i++)
+		a[i] = post(1, IN, i, 512);
+	kick(1);
+	b = post(0, IN, 9, 512);
+	kick(0);
+	ck_assert_uint_eq(ring->nr, 256);
+	while (ring->nr > 0)
+		fake_end(ring, 0, FAKE_REAL);
+	fake_reap(ring);
+	fd_run_loop(&fd);
+	ck_assert_uint_eq(take_used(1, a, 256), 256);
+	ck_assert_uint_eq(ring->nr, 1);
+	fake_end_all(ring);
+	ck_assert_uint_eq(take_used(0, &b, 1), 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("blk_ring");
@@ -785,6 +822,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, destroy);
 	tcase_add_test(tc, queues);
 	tcase_add_test(tc, starved_by_a_queue_that_stops);
+	tcase_add_test(tc, starved_until_the_last_answer);
 	suite_add_tcase(s, tc);
 	return s;
 }

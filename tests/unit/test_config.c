@@ -53,7 +53,7 @@ static void check_bucket(const struct rate_bucket_config *bucket,
 		ck_assert_uint_eq(bucket->size, 0);
 		return;
 	}
-	ck_assert_uint_le(bucket->size, MAX(per_second / 10, 1u));
+	ck_assert_uint_le(bucket->size, MAX(per_second / 5, 1u));
 	ck_assert_uint_gt(bucket->size, 0);
 	ck_assert_uint_eq(bucket->refill_ns,
 			  bucket->size * 1000000000 / per_second);
@@ -93,6 +93,10 @@ START_TEST(everything)
 	ck_assert_uint_eq(config.balloon_stats_ns, 100000000);
 	ck_assert_int_eq(parse("-k K --balloon 0"), CONFIG_OK);
 	ck_assert_int_eq(parse("-k K --balloon 255M"), CONFIG_OK);
+	ck_assert_int_eq(parse("-k K --api-sock a.sock"), CONFIG_OK);
+	ck_assert_str_eq(config.api_socket, "a.sock");
+	ck_assert_int_eq(parse("-k K"), CONFIG_OK);
+	ck_assert_ptr_null(config.api_socket);
 	ck_assert_int_eq(parse("-k K --help"), CONFIG_HELP);
 	ck_assert_int_eq(parse("-h"), CONFIG_HELP);
 }
@@ -153,6 +157,35 @@ START_TEST(limits)
 }
 END_TEST
 
+START_TEST(user_nets)
+{
+	const struct net_config *n = config.net;
+
+	ck_assert_int_eq(
+		parse("-k K --net user --net user,publish=8080:80,mtu=1400,"
+		      "publish=8080:53/udp,loopback --net "
+		      "user,publish=1:65535/tcp,publish=65535:1"),
+		CONFIG_OK);
+	ck_assert_uint_eq(config.nr_nets, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_int_eq(n[i].kind, NET_USER);
+	ck_assert_uint_eq(n[0].nr_publish, 0);
+	ck_assert(!n[0].loopback);
+	ck_assert_uint_eq(n[1].nr_publish, 2);
+	ck_assert_uint_eq(n[1].mtu, 1400);
+	ck_assert(n[1].loopback);
+	ck_assert_uint_eq(n[1].publish[0].host, 8080);
+	ck_assert_uint_eq(n[1].publish[0].guest, 80);
+	ck_assert(!n[1].publish[0].udp);
+	ck_assert_uint_eq(n[1].publish[1].guest, 53);
+	ck_assert(n[1].publish[1].udp);
+	ck_assert_uint_eq(n[2].publish[0].host, 1);
+	ck_assert_uint_eq(n[2].publish[0].guest, 65535);
+	ck_assert(!n[2].publish[0].udp);
+	ck_assert_uint_eq(n[2].publish[1].host, 65535);
+}
+END_TEST
+
 /* Each is refused, and the one line names what the operator wrote. */
 static const struct {
 	const char *line;
@@ -164,6 +197,8 @@ static const struct {
 	{ "-k K -i I -i J", "-i" },
 	{ "-k K -a a -a b", "-a" },
 	{ "-k K --bogus", "--bogus" },
+	{ "-k K --api-sock", "--api-sock" },
+	{ "-k K --api-sock a --api-sock b", "--api-sock b" },
 	{ "-k K --rng", "--rng" },
 	{ "-k K --rng 64K", "--rng 64K" },
 	{ "-k K --rng rate=", "--rng rate=" },
@@ -240,8 +275,32 @@ static const struct {
 	{ "-k K -d f,serial=a\x7f", "-d f,serial=" },
 	{ "-k K -d f,serial=\xc3\xa4", "-d f,serial=" },
 	{ "-k K --net", "--net" },
-	{ "-k K --net user", "--net user" },
-	{ "-k K --net user,publish=80:80", "--net user" },
+	{ "-k K --net user=x", "--net 'user=x'" },
+	{ "-k K --net user,tap=t", "--net tap=t" },
+	{ "-k K --net user,publish", "--net publish" },
+	{ "-k K --net user,publish=", "--net publish=" },
+	{ "-k K --net user,publish=80", "--net publish=80" },
+	{ "-k K --net user,publish=80:", "--net publish=80:" },
+	{ "-k K --net user,publish=:80", "--net publish=:80" },
+	{ "-k K --net user,publish=0:80", "--net publish=0:80" },
+	{ "-k K --net user,publish=80:0", "--net publish=80:0" },
+	{ "-k K --net user,publish=65536:80", "--net publish=65536:80" },
+	{ "-k K --net user,publish=80:65536", "--net publish=80:65536" },
+	{ "-k K --net user,publish=80:80x", "--net publish=80:80x" },
+	{ "-k K --net user,publish=80:80/", "--net publish=80:80/" },
+	{ "-k K --net user,publish=80:80/sctp", "--net publish=80:80/sctp" },
+	{ "-k K --net user,publish=80:80,publish=80:81",
+	  "--net publish=80:81" },
+	{ "-k K --net user,publish=80:80/udp --net user,publish=80:81/udp",
+	  "--net publish=80:81/udp" },
+	{ "-k K --net user,publish=1:1,publish=2:1,publish=3:1,publish=4:1,"
+	  "publish=5:1,publish=6:1,publish=7:1,publish=8:1,publish=9:1,"
+	  "publish=10:1,publish=11:1,publish=12:1,publish=13:1,publish=14:1,"
+	  "publish=15:1,publish=16:1,publish=17:1",
+	  "--net publish=17:1" },
+	{ "-k K --net tap=t,publish=80:80", "--net publish=80:80" },
+	{ "-k K --net tap=t,loopback", "--net loopback" },
+	{ "-k K --net user,loopback=1", "--net loopback=1" },
 	{ "-k K --net bridge", "--net 'bridge'" },
 	{ "-k K --net ,tap=t", "--net" },
 	{ "-k K --net mac=02:00:00:00:00:01", "--net" },
@@ -287,6 +346,12 @@ static const struct {
 	{ "-k K --vsock cid=0x3,path=P", "--vsock cid=0x3" },
 	{ "-k K --vsock cid=,path=P", "--vsock cid=" },
 	{ "-k K --vsock cid=3", "path=SOCKET" },
+	{ "-k K -d a,engine=", "engine=" },
+	{ "-k K -d a,engine=aio", "engine=aio" },
+	{ "-k K -d a,queues=0", "queues=0" },
+	{ "-k K -d a,queues=9", "queues=9" },
+	{ "-k K -d a,queues=2x", "queues=2x" },
+	{ "-k K -d a,queues=", "queues=" },
 	{ "-k K --vsock path=", "path=SOCKET" },
 	{ "-k K --vsock ,", "path=SOCKET" },
 	{ "-k K --vsock P", "--vsock P" },
@@ -317,6 +382,18 @@ START_TEST(disk_options)
 	ck_assert_str_eq(config.disk[1].serial, "A-1");
 	ck_assert(!config.disk[2].writethrough);
 	ck_assert_str_eq(config.disk[2].serial, "01234567890123456789");
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
+	ck_assert_uint_eq(config.disk[2].queues, 1);
+
+	ck_assert_int_eq(parse("-k K -d a,engine=uring,queues=8 "
+			       "-d b,queues=1,engine=sync "
+			       "-d c,engine=sync,engine=auto"),
+			 CONFIG_OK);
+	ck_assert_int_eq(config.disk[0].engine, ENGINE_URING);
+	ck_assert_uint_eq(config.disk[0].queues, 8);
+	ck_assert_int_eq(config.disk[1].engine, ENGINE_SYNC);
+	ck_assert_uint_eq(config.disk[1].queues, 1);
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
 }
 END_TEST
 
@@ -425,6 +502,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, disk_options);
 	tcase_add_test(tc, nets);
 	tcase_add_test(tc, limits);
+	tcase_add_test(tc, user_nets);
 	tcase_add_test(tc, too_many_disks);
 	tcase_add_test(tc, vsock_words);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));

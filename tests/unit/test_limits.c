@@ -319,8 +319,10 @@ START_TEST(emergency_output)
 	post_out('0', 5);
 	fd_kick(&fd, CON_TX);
 	ck_assert_uint_eq(fp.used, 100);
-	for (uint64_t ms = 1; ms <= 5000; ms++)
+	for (uint64_t ms = 1; ms <= 5000; ms++) {
 		at(ms * 1000000);
+		ck_assert_uint_le(fp.used, 100 + ms / 10);
+	}
 	ck_assert_uint_eq(fp.used, 100 + 256 + 5);
 	ck_assert_uint_eq(counter_get(&st->emerg_bytes), 356);
 	ck_assert_uint_eq(counter_get(&st->out_bytes), 5);
@@ -337,7 +339,7 @@ END_TEST
 
 static int image_fd;
 
-static void set_up_blk(void)
+static void set_up_queues(unsigned int nr)
 {
 	struct virtio_device *vdev;
 	struct disk *disk;
@@ -349,11 +351,22 @@ static void set_up_blk(void)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
 	ck_assert_int_eq(disk_open(path, false, false, &disk), 0);
 	ck_assert_int_eq(virtio_blk_create(&fd.env, disk, &vdev), 0);
+	virtio_blk_set_queues(vdev, nr);
 	fd_attach(&fd, vdev);
 	ck_assert(fd_start(&fd, FD_FEATURES | 1 << VIRTIO_BLK_F_FLUSH |
 					1 << VIRTIO_BLK_F_DISCARD |
 					1 << VIRTIO_BLK_F_WRITE_ZEROES));
 	fd_run_loop(&fd);
+}
+
+static void set_up_blk(void)
+{
+	set_up_queues(1);
+}
+
+static void set_up_two_queues(void)
+{
+	set_up_queues(2);
 }
 
 static void tear_down_blk(void)
@@ -368,8 +381,8 @@ static void set_blk(uint64_t bytes, uint64_t ops)
 							    bucket(ops) });
 }
 
-/* A request of TYPE with LEN bytes of data; no doorbell. */
-static uint16_t post_blk(uint32_t type, uint32_t len)
+/* A request of TYPE with LEN bytes of data on queue Q; no doorbell. */
+static uint16_t post_on(unsigned int q, uint32_t type, uint32_t len)
 {
 	struct virtio_blk_outhdr hdr = { .type = type };
 	struct virtio_blk_discard_write_zeroes range = { .num_sectors =
@@ -392,7 +405,12 @@ static uint16_t post_blk(uint32_t type, uint32_t len)
 	}
 	seg[n++] = (struct fd_seg){ fd_alloc(&fd, 1), 1 };
 	memset(fd_ptr(&fd, seg[n - 1].gpa, 1), 0xff, 1);
-	return fd_post(&fd, 0, seg, n - in - 1, in + 1, FD_DIRECT);
+	return fd_post(&fd, q, seg, n - in - 1, in + 1, FD_DIRECT);
+}
+
+static uint16_t post_blk(uint32_t type, uint32_t len)
+{
+	return post_on(0, type, len);
 }
 
 /* Which request costs which bytes: one after the other, and each waits until
@@ -488,6 +506,55 @@ START_TEST(block_reset)
 }
 END_TEST
 
+/* What waits for tokens is not in hand: a drain leaves it in the ring, and what
+ * became due meanwhile goes on afterwards.
+ */
+START_TEST(block_drain)
+{
+	const struct virtio_blk_stats *st = virtio_blk_stats(fd.vdev);
+	uint16_t head;
+
+	set_blk(4096, 0);
+	post_blk(VIRTIO_BLK_T_OUT, 4096);
+	head = post_blk(VIRTIO_BLK_T_IN, 4096);
+	fd_kick(&fd, 0);
+	is_used(0, head - 3, 1);
+	ck_assert_int_eq(virtio_blk_drain(fd.vdev, SECOND), 0);
+	ck_assert_uint_eq(counter_get(&st->in_hand), 0);
+	ck_assert_uint_eq(fd.vdev->vq[0].nr_in_flight, 0);
+	at(5 * SECOND);
+	fd_kick(&fd, 0);
+	nothing_used(0);
+	virtio_blk_resume(fd.vdev);
+	is_used(0, head, 4097);
+}
+END_TEST
+
+/* One limit for all queues of a disk, which take turns. */
+START_TEST(block_queues)
+{
+	unsigned int got[2] = { 0 };
+
+	set_blk(8192, 0);
+	for (int i = 0; i < 16; i++)
+		post_on(0, VIRTIO_BLK_T_OUT, 4096);
+	fd_kick(&fd, 0);
+	for (int i = 0; i < 16; i++)
+		post_on(1, VIRTIO_BLK_T_OUT, 4096);
+	fd_kick(&fd, 1);
+	for (uint64_t half = 0; half < 20; half++) {
+		at(half * SECOND / 2);
+		for (unsigned int q = 0; q < 2; q++) {
+			while (fd_used(&fd, q, NULL, NULL))
+				got[q]++;
+		}
+		ck_assert_uint_eq(got[0] + got[1], half + 2);
+		ck_assert_uint_le(got[0], got[1] + 3);
+		ck_assert_uint_le(got[1], got[0] + 1);
+	}
+}
+END_TEST
+
 static void add(Suite *s, const char *name, void (*up)(void),
 		void (*down)(void), const TTest *const test[])
 {
@@ -511,7 +578,9 @@ static Suite *suite(void)
 				    NULL });
 	add(s, "blk", set_up_blk, tear_down_blk,
 	    (const TTest *const[]){ block_costs, block_operations, block_reset,
-				    NULL });
+				    block_drain, NULL });
+	add(s, "blk queues", set_up_two_queues, tear_down_blk,
+	    (const TTest *const[]){ block_queues, NULL });
 	return s;
 }
 
