@@ -158,11 +158,9 @@ unsigned int disk_ring_busy(const struct disk_ring *ring)
 
 int disk_ring_wait(struct disk_ring *ring, uint64_t deadline_ns)
 {
-	struct pollfd poll_fd = { .fd = ring->uring.ring_fd, .events = POLLIN };
-
 	disk_ring_submit(ring);
 	while (disk_ring_busy(ring) > 0) {
-		if (poll(&poll_fd, 1, 0) > 0 ||
+		if (fd_wait(ring->uring.ring_fd, POLLIN, 0) > 0 ||
 		    io_uring_cq_ready(&ring->uring) > 0) {
 			ring_reap(ring);
 			return 0;
@@ -170,9 +168,9 @@ int disk_ring_wait(struct disk_ring *ring, uint64_t deadline_ns)
 		if (now_ns() >= deadline_ns)
 			return -ETIMEDOUT;
 		/* EINTR, too: completions interrupt us to be delivered. */
-		poll(&poll_fd, 1,
-		     (int)MIN((deadline_ns - now_ns()) / 1000000 + 1,
-			      (uint64_t)RING_WAIT_SLICE));
+		fd_wait(ring->uring.ring_fd, POLLIN,
+			(int)MIN((deadline_ns - now_ns()) / 1000000 + 1,
+				 (uint64_t)RING_WAIT_SLICE));
 		disk_ring_submit(ring);
 	}
 	return 0;
