@@ -156,7 +156,7 @@ static int disk_transfer(struct disk *disk, struct disk_cursor *c, size_t len,
 		off_t off = (off_t)offset;
 		/* preadv2(2), as in disk_ring.c: one system call for both. */
 		ssize_t got = syscall(write ? SYS_pwritev2 : SYS_preadv2,
-				      disk->fd, batch, nr, off, 0, 0);
+				      disk->fd, batch, (long)nr, off, 0L, 0L);
 
 		if (got < 0 && errno == EINTR)
 			continue;
