@@ -32,7 +32,8 @@ LIBC	:= $(MUSL)/libc.a -lgcc
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev liburing-dev musl-dev
+PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev liburing-dev \
+	     musl-dev
 PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs fio binutils python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
@@ -41,12 +42,14 @@ PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
 
-FLOORS	:= base virtio boot vmm
-SRC	:= $(wildcard $(FLOORS:=/*.c))
+FLOORS	:= base virtio boot seccomp vmm
+FILTERS	:= $(B)/gen/seccomp_filters.c
+SRC	:= $(wildcard $(FLOORS:=/*.c)) $(FILTERS)
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
-ALLC	:= $(SRC) $(wildcard $(FLOORS:=/*.h) tests/unit/*.[ch] tests/fuzz/*.[ch] \
+ALLC	:= $(filter-out $(FILTERS),$(SRC)) $(wildcard $(FLOORS:=/*.h) \
+	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.[ch] \
 	   tests/bench/*.c tests/bench/io-guest/*.[ch] tests/guest/*.c \
-	   tests/linux/*.c tests/counting/*.[ch])
+	   tests/linux/*.c tests/counting/*.[ch] tests/sandbox/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT	+= $(B)/unit/test_second_reads
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
@@ -72,6 +75,17 @@ $(B)/obj/%.o: %.c | $(B)/.pkg-BUILD
 $(B)/mote: $(SRC:%.c=$(B)/obj/%.o)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(LIBC)
+
+# The seccomp filters: a program that runs here makes them out of the tables.
+$(B)/gen/generate: seccomp/generate/main.c seccomp/rules.c seccomp/rules.h \
+		base/fd.h | $(B)/.pkg-BUILD
+	@mkdir -p $(@D)
+	$(call say,HOSTCC  $@)
+	$(Q)gcc $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lseccomp
+
+$(FILTERS): $(B)/gen/generate
+	$(call say,GEN     $@)
+	$(Q)$< >$@
 
 # The same sources under ASan and UBSan, for unit tests.
 $(B)/san/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
@@ -132,6 +146,14 @@ $(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 
 clang-build: $(SRC:%.c=$(B)/clang/%.o)
 
+# Each filter on a real thread: the release's objects, and a program for them.
+$(B)/sandbox/trial: $(B)/obj/tests/sandbox/trial.o \
+		$(filter $(B)/obj/seccomp/%,$(SRC:%.c=$(B)/obj/%.o)) \
+		$(FILTERS:%.c=$(B)/obj/%.o) $(B)/obj/base/log.o $(B)/obj/base/fd.o
+	@mkdir -p $(@D)
+	$(call say,LINK    $@)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LIBC)
+
 include tests/guest/guests.mk
 
 # --- what a user calls ------------------------------------------------------
@@ -143,8 +165,8 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint fuzz guest cli api kernels linux
-check: needs-ALL $(B)/mote $(UNIT) $(FUZZ) guests
+SUITES ?= unit lint sandbox fuzz guest cli api kernels linux
+check: needs-ALL $(B)/mote $(B)/sandbox/trial $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
 # One suite: make check-unit, check-lint, check-linux, ...
@@ -159,8 +181,9 @@ fuzz: $(FUZZ)
 hostile: $(B)/mote guests
 	@BARRAGE=1000000 tests/guest/run barrage
 
-bench: bench-start bench-memory bench-boot bench-io
-bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
+bench: bench-start bench-memory bench-boot bench-io bench-lockdown
+bench-%: $(B)/mote $(B)/sandbox/trial guests benches | $(B)/.pkg-LINUX \
+		$(B)/.pkg-BENCH
 	@tests/bench/$*
 
 guest-kernel:
@@ -179,12 +202,12 @@ clean:
 help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
-	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
-	@echo '                   cli, api, kernels, linux) runs one suite'
+	@echo 'make check         every test; make check-unit (lint, sandbox,'
+	@echo '                   fuzz, guest, cli, api, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
 	@echo 'make hostile       10^6 hostile operations on each device'
-	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'
-	@echo '                   (which is bench-blk, bench-net, bench-vsock)'
+	@echo 'make bench         bench-start, bench-memory, bench-boot,'
+	@echo '                   bench-lockdown, bench-io (which is bench-blk, bench-net, bench-vsock)'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

@@ -27,11 +27,11 @@
 #include <unistd.h>
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
+#include "base/fd.h"
 #include "base/fifo.h"
 #include "base/util.h"
 #include "virtio/chain.h"
@@ -425,9 +425,9 @@ int virtio_console_create(const struct virtio_env *env, struct port *port,
 
 	con->emerg_bell.ready = console_emergency;
 	con->emerg_bell.fd = -1;
-	con->emerg_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	con->emerg_fd = fd_event();
 	if (con->emerg_fd < 0) {
-		ret = -errno;
+		ret = con->emerg_fd;
 		goto err_free;
 	}
 	ret = loop_add(env->loop, &con->emerg_bell, con->emerg_fd, EPOLLIN);

@@ -21,11 +21,11 @@
 #include <unistd.h>
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "virtio/virtio.h"
@@ -179,8 +179,8 @@ int virtio_device_start(struct virtio_device *vdev)
 		struct virtio_doorbell *bell = &vdev->doorbell[q];
 		int ret;
 
-		bell->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		ret = bell->fd < 0 ? -errno
+		bell->fd = fd_event();
+		ret = bell->fd < 0 ? bell->fd
 				   : loop_add(vdev->env.loop, &bell->source,
 					      bell->fd, EPOLLIN);
 		if (ret < 0) {

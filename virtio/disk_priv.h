@@ -12,6 +12,7 @@
 
 struct disk {
 	int fd;
+	int lock_fd;
 	bool read_only;
 	bool direct;
 	bool writethrough;

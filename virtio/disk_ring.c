@@ -39,6 +39,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "virtio/disk_ring.h"
 
@@ -161,11 +162,9 @@ unsigned int disk_ring_busy(const struct disk_ring *ring)
 
 int disk_ring_wait(struct disk_ring *ring, uint64_t deadline_ns)
 {
-	struct pollfd poll_fd = { .fd = ring->uring.ring_fd, .events = POLLIN };
-
 	disk_ring_submit(ring);
 	while (disk_ring_busy(ring) > 0) {
-		if (poll(&poll_fd, 1, 0) > 0 ||
+		if (fd_wait(ring->uring.ring_fd, POLLIN, 0) > 0 ||
 		    io_uring_cq_ready(&ring->uring) > 0) {
 			ring_reap(ring);
 			return 0;
@@ -173,9 +172,9 @@ int disk_ring_wait(struct disk_ring *ring, uint64_t deadline_ns)
 		if (now_ns() >= deadline_ns)
 			return -ETIMEDOUT;
 		/* EINTR, too: completions interrupt us to be delivered. */
-		poll(&poll_fd, 1,
-		     (int)MIN((deadline_ns - now_ns()) / 1000000 + 1,
-			      (uint64_t)RING_WAIT_SLICE));
+		fd_wait(ring->uring.ring_fd, POLLIN,
+			(int)MIN((deadline_ns - now_ns()) / 1000000 + 1,
+				 (uint64_t)RING_WAIT_SLICE));
 		disk_ring_submit(ring);
 	}
 	return 0;
@@ -279,6 +278,9 @@ int disk_ring_create(struct loop *loop, struct disk_ring **owned)
 	if (ret < 0)
 		goto err_free;
 	ret = ring_restrict(ring);
+	/* Both stand for the one descriptor (io_uring_enter(2)). */
+	ring->uring.ring_fd = fd_place(ring->uring.ring_fd, FD_RING, 1);
+	ring->uring.enter_ring_fd = ring->uring.ring_fd;
 	if (ret == 0)
 		ret = loop_add(loop, &ring->source, ring->uring.ring_fd,
 			       EPOLLIN);

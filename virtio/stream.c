@@ -28,6 +28,7 @@
  * seen on a wire, so such a frame is not sent.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@
 
 #include <linux/if_ether.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "virtio/stream.h"
 
@@ -116,8 +118,7 @@ static ssize_t stream_next(const struct stream *s)
 static int stream_fill(struct stream *s)
 {
 	size_t room = buffer_room(&s->in);
-	ssize_t got = recv(s->backend.fd, s->in.bytes + s->in.end, room,
-			   MSG_DONTWAIT);
+	ssize_t got = read(s->backend.fd, s->in.bytes + s->in.end, room);
 
 	if (got <= 0)
 		return stream_error(got);
@@ -294,12 +295,17 @@ static void stream_close(struct net_backend *backend)
 int stream_create(int fd, const char *peer, struct net_backend **owned)
 {
 	struct stream *s = calloc(1, sizeof(*s));
+	int flags = fcntl(fd, F_GETFL);
 
 	if (!s)
 		return -ENOMEM;
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		free(s);
+		return -errno;
+	}
 	s->backend = (struct net_backend){
 		.name = peer,
-		.fd = fd,
+		.fd = fd_place(fd, FD_NETS, FD_NR_NETS),
 		.receive = stream_receive,
 		.send = stream_send,
 		.flush = stream_flush,

@@ -19,6 +19,7 @@
 
 #include <linux/if_tun.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "virtio/tap.h"
 
@@ -153,13 +154,13 @@ static int tap_create(int fd, struct net_backend **owned)
 		return -ENOMEM;
 	*tap = (struct net_backend){
 		.name = "the tap interface",
-		.fd = fd,
-		.features = tap_probe(fd),
+		.fd = fd_place(fd, FD_NETS, FD_NR_NETS),
 		.receive = tap_receive,
 		.send = tap_send,
 		.set_offloads = tap_set_offloads,
 		.close = tap_close,
 	};
+	tap->features = tap_probe(tap->fd);
 	*owned = tap;
 	return 0;
 }

@@ -24,10 +24,10 @@
 #include <unistd.h>
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <linux/virtio_ids.h>
 
+#include "base/fd.h"
 #include "virtio/vsock_device.h"
 
 #define VSOCK_QUEUE_SIZE 256
@@ -347,9 +347,9 @@ static int vsock_add_bell(struct virtio_vsock *v, struct loop *loop)
 	int ret;
 
 	v->reset_bell = (struct loop_source){ .ready = reset_rings, .fd = -1 };
-	v->reset_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	v->reset_fd = fd_event();
 	if (v->reset_fd < 0)
-		return -errno;
+		return v->reset_fd;
 	ret = loop_add(loop, &v->reset_bell, v->reset_fd, EPOLLIN);
 	if (ret < 0)
 		close(v->reset_fd);
@@ -388,6 +388,12 @@ err_table:
 err_free:
 	free(v);
 	return ret;
+}
+
+void virtio_vsock_leave(struct virtio_device *vdev)
+{
+	assert(vdev->ops == &vsock_ops);
+	vsock_listener_remove(&to_vsock(vdev)->listener);
 }
 
 const struct virtio_vsock_stats *

@@ -26,10 +26,15 @@ struct virtio_vsock_stats {
  * reached through the Unix socket PATH, which is made here and removed when the
  * device is destroyed.  *OWNED is the new device.  -ENAMETOOLONG, -EADDRINUSE
  * and other -errno of bind(2) speak of PATH; -ENOMEM.  On the loop's thread,
- * before there are others.
+ * before there are others.  SIGPIPE is ignored from then on.
  */
 int virtio_vsock_create(const struct virtio_env *env, uint32_t cid,
 			const char *path, struct virtio_device **owned);
+
+/* Removes the socket PATH if it is still ours, for a process that is about to
+ * end without destroying VDEV, which must be a vsock device.
+ */
+void virtio_vsock_leave(struct virtio_device *vdev);
 
 /* The counters of VDEV, which must be a vsock device; they live as long. */
 const struct virtio_vsock_stats *

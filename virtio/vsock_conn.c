@@ -112,7 +112,7 @@ static void host_stopped_reading(struct vsock_conn *conn)
 	fifo_drop(&conn->out, conn->out.used);
 }
 
-/* The bytes that the socket took, from what send(2) or sendmsg(2) returned. */
+/* The bytes that the socket took, from what write(2) or writev(2) returned. */
 static size_t conn_took(struct vsock_conn *conn, ssize_t n)
 {
 	if (n >= 0)
@@ -125,10 +125,7 @@ static size_t conn_took(struct vsock_conn *conn, ssize_t n)
 static size_t conn_write(struct vsock_conn *conn, struct iovec *iov,
 			 unsigned int nr)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = nr };
-
-	return conn_took(conn,
-			 sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT));
+	return conn_took(conn, writev(conn->fd, iov, (int)nr));
 }
 
 /* Passes on what one iovec of the guest holds, after its first SKIP bytes. */
@@ -187,8 +184,7 @@ void vsock_conn_flush(struct vsock_conn *conn)
 	while (conn->out.used > 0 && conn->fd >= 0) {
 		size_t len;
 		const void *data = fifo_peek(&conn->out, &len);
-		size_t n = conn_took(conn, send(conn->fd, data, len,
-						MSG_NOSIGNAL | MSG_DONTWAIT));
+		size_t n = conn_took(conn, write(conn->fd, data, len));
 
 		if (n == 0)
 			break;
@@ -222,25 +218,20 @@ uint32_t vsock_conn_read(struct vsock_conn *conn, struct iovec *iov,
 
 int vsock_conn_read_line(struct vsock_conn *conn)
 {
-	char *at = conn->line + conn->line_len;
-	size_t room = VSOCK_LINE_MAX - conn->line_len;
-	ssize_t n = recv(conn->fd, at, room, MSG_PEEK | MSG_DONTWAIT);
-	const char *end;
+	/* One byte at a time: what follows the line belongs to the guest. */
+	while (conn->line_len < VSOCK_LINE_MAX) {
+		char *at = conn->line + conn->line_len;
+		ssize_t n = read(conn->fd, at, 1);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0)
-		return -EPIPE;
-	/* What follows the line belongs to the guest. */
-	end = memchr(at, '\n', (size_t)n);
-	if (end)
-		n = end + 1 - at;
-	if (recv(conn->fd, at, (size_t)n, MSG_DONTWAIT) != n)
-		return -EIO;
-	conn->line_len += (uint16_t)n;
-	if (end)
-		return 1;
-	return conn->line_len < VSOCK_LINE_MAX ? 0 : -EMSGSIZE;
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		if (n <= 0)
+			return -EPIPE;
+		conn->line_len++;
+		if (*at == '\n')
+			return 1;
+	}
+	return -EMSGSIZE;
 }
 
 bool vsock_conn_greet(struct vsock_conn *conn)
@@ -249,8 +240,7 @@ bool vsock_conn_greet(struct vsock_conn *conn)
 	int len = snprintf(line, sizeof(line), "OK %u\n", conn->host_port);
 
 	/* An empty socket takes it whole. */
-	return send(conn->fd, line, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-	       len;
+	return write(conn->fd, line, (size_t)len) == len;
 }
 
 void vsock_conn_shutdown(struct vsock_conn *conn, uint32_t flags)

@@ -256,9 +256,9 @@ int api_open(struct api *api, struct loop *loop, const char *path)
 	return http_server_open(&api->http, loop, path);
 }
 
-void api_close(struct api *api)
+void api_leave(const struct api *api)
 {
-	http_server_close(&api->http);
+	http_server_remove(&api->http);
 }
 
 void api_started(struct api *api, struct machine *machine)

@@ -41,7 +41,9 @@ int api_init(struct api *api, const char *id,
 
 /* Serves requests at the socket PATH; errors of http_server_open(). */
 int api_open(struct api *api, struct loop *loop, const char *path);
-void api_close(struct api *api);
+
+/* Removes the socket: the process is about to end. */
+void api_leave(const struct api *api);
 
 /* The machine runs from now on. */
 void api_started(struct api *api, struct machine *machine);

@@ -253,10 +253,21 @@ static void update_limiter(struct api_limiter *limiter,
 static bool replace_file(struct api *api, struct api_drive *drive,
 			 const char *path, struct api_error *error)
 {
-	int ret = devices_replace_disk(api->machine, drive->number, path);
+	bool same = strcmp(path, drive->path_on_host) == 0;
 	char text[80];
+	int ret;
 
-	if (ret == -EAGAIN && strcmp(path, drive->path_on_host) == 0) {
+	/* Under its filter the loop opens no file; the one that it has may
+	 * have grown.
+	 */
+	if (api->machine->vm.confined && !same)
+		return api_refuse(error, PATCH_DRIVE_FAILED,
+				  "another file needs --no-seccomp");
+	if (api->machine->vm.confined)
+		ret = -EAGAIN;
+	else
+		ret = devices_replace_disk(api->machine, drive->number, path);
+	if (ret == -EAGAIN && same) {
 		/* We are who has it, and it may have grown. */
 		virtio_blk_resized(devices_find(api->machine, VIRTIO_ID_BLOCK,
 						drive->number));

@@ -151,6 +151,8 @@ static bool take_option(struct words *w, int option, const char *name)
 		w->help = true;
 		return true;
 	case OPT_NO_SECCOMP:
+		w->run.no_seccomp = true;
+		return true;
 	case OPT_IGNORED:
 		return true;
 	case OPT_LATER:

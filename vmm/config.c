@@ -75,6 +75,9 @@ const char config_help[] =
 	"      --timing         print one JSON line of times and counts at the "
 	"end\n"
 	"      --allow-slow     run a big kernel even where KVM interprets it\n"
+	"      --no-seccomp     leave the monitor's own system calls "
+	"unfiltered: for\n"
+	"                       debugging only\n"
 	"  -v, --verbose        say more\n"
 	"  -h, --help           this text\n"
 	"\n"
@@ -252,6 +255,7 @@ enum long_only {
 	OPT_COPY,
 	OPT_TIMING,
 	OPT_SLOW,
+	OPT_NO_SECCOMP,
 };
 
 static const char short_options[] = "+:k:i:c:m:a:d:vh";
@@ -274,6 +278,7 @@ static const struct option long_options[] = {
 	{ "copy", no_argument, NULL, OPT_COPY },
 	{ "timing", no_argument, NULL, OPT_TIMING },
 	{ "allow-slow", no_argument, NULL, OPT_SLOW },
+	{ "no-seccomp", no_argument, NULL, OPT_NO_SECCOMP },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -327,6 +332,9 @@ static bool set_switch(struct vm_config *config, int option)
 		return true;
 	case OPT_SLOW:
 		config->allow_slow = true;
+		return true;
+	case OPT_NO_SECCOMP:
+		config->no_seccomp = true;
 		return true;
 	case 'v':
 		config->verbose = true;

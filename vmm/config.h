@@ -94,6 +94,7 @@ struct vm_config {
 	bool copy;
 	bool verbose;
 	bool allow_slow;
+	bool no_seccomp;
 };
 
 enum config_result { CONFIG_OK, CONFIG_HELP, CONFIG_REFUSED };

@@ -12,8 +12,8 @@
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
@@ -345,26 +345,14 @@ static void report_vsock(const char *path, int err)
 	}
 }
 
-/* A connection is a descriptor: as many as the host's administrator allows. */
-static void allow_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = MAX(limit.rlim_cur,
-			     MIN(limit.rlim_max, (rlim_t)VSOCK_DESCRIPTORS));
-	/* Fewer are no harm: connections are then refused. */
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int add_vsock(struct machine *m, const struct vsock_config *config)
 {
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	int ret;
 
-	allow_descriptors();
+	/* Fewer are no harm: connections are then refused. */
+	fd_raise_limit(VSOCK_DESCRIPTORS);
 	ret = virtio_vsock_create(&env, config->cid, config->path, &vdev);
 	if (ret < 0) {
 		report_vsock(config->path, ret);

@@ -279,10 +279,20 @@ int http_server_open(struct http_server *server, struct loop *loop,
 	return ret;
 }
 
+void http_server_remove(const struct http_server *server)
+{
+	struct stat st;
+
+	/* Another's of the same name is not ours to remove. */
+	if (server->loop && server->listener.fd >= 0 &&
+	    lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
+	    st.st_ino == server->ino)
+		unlink(server->path);
+}
+
 void http_server_close(struct http_server *server)
 {
 	int fd = server->listener.fd;
-	struct stat st;
 
 	if (!server->loop || fd < 0)
 		return;
@@ -291,11 +301,7 @@ void http_server_close(struct http_server *server)
 			connection_close(&server->conn[i]);
 	}
 	loop_timer_cancel(server->loop, &server->retry);
+	http_server_remove(server);
 	loop_remove(server->loop, &server->listener);
-	/* Another's of the same name is not ours to remove. */
-	if (lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
-	    st.st_ino == server->ino)
-		unlink(server->path);
 	close(fd);
-	server->listener.fd = -1;
 }

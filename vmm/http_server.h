@@ -66,4 +66,8 @@ int http_server_open(struct http_server *server, struct loop *loop,
 /* Closes all connections and removes the socket.  Harmless when not open. */
 void http_server_close(struct http_server *server);
 
+/* Removes the socket if it is still ours, for a process that is about to end.
+ */
+void http_server_remove(const struct http_server *server);
+
 #endif

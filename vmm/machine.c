@@ -12,8 +12,10 @@
 #include <linux/virtio_mmio.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "virtio/console.h"
+#include "virtio/vsock.h"
 #include "vmm/cpuid.h"
 #include "vmm/devices.h"
 #include "vmm/kvm.h"
@@ -189,6 +191,7 @@ int machine_create(struct machine *m, const struct vm_config *config,
 
 	m->config = config;
 	m->loop = loop;
+	fd_raise_limit(FD_END);
 	ret = vm_init(&m->vm, config->memory, loop, &err);
 	if (ret < 0) {
 		log_error("-m: %s", err.text);
@@ -312,6 +315,24 @@ static int create_kvm(struct machine *m, int kvm_fd, struct kvm_error *err)
 	return ret;
 }
 
+static int start_vcpus(struct machine *m)
+{
+	int ret;
+
+	m->vm.confined = !m->config->no_seccomp;
+	if (m->vm.confined && fd_misplaced() > 0) {
+		log_error("seccomp: %u descriptors did not get the numbers "
+			  "that the filters know: let it have %d (ulimit -n), "
+			  "and start mote without open descriptors of %d to %d",
+			  fd_misplaced(), FD_END, FD_VCPUS, FD_END - 1);
+		return -EMFILE;
+	}
+	ret = vm_start(&m->vm);
+	if (ret < 0)
+		log_error("thread for a vCPU: %s", log_errno(ret));
+	return ret;
+}
+
 int machine_start(struct machine *m)
 {
 	struct kvm_error err;
@@ -330,17 +351,27 @@ int machine_start(struct machine *m)
 		log_error("%s", err.text);
 		goto out;
 	}
-	ret = vm_start(&m->vm);
+	ret = start_vcpus(m);
 	m->marks.started = now_ns();
 	if (ret < 0)
-		log_error("thread for a vCPU: %s", log_errno(ret));
-	else
-		log_info("%u vCPU%s, %llu MiB: started", m->vm.nr_vcpus,
-			 m->vm.nr_vcpus > 1 ? "s" : "",
-			 (unsigned long long)(m->config->memory >> 20));
+		goto out; /* likewise */
+	log_info("%u vCPU%s, %llu MiB: started", m->vm.nr_vcpus,
+		 m->vm.nr_vcpus > 1 ? "s" : "",
+		 (unsigned long long)(m->config->memory >> 20));
 out:
 	close(kvm_fd);
 	return ret;
+}
+
+/* Nothing runs yet. */
+static void machine_destroy(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		virtio_device_destroy(m->device[i].vdev);
+	m->nr_devices = 0;
+	if (m->ring)
+		disk_ring_destroy(m->ring);
+	m->ring = NULL;
 }
 
 bool machine_undo(struct machine *m)
@@ -393,12 +424,12 @@ bool machine_drain(struct machine *m)
 	return rang;
 }
 
-void machine_destroy(struct machine *m)
+void machine_leave(struct machine *m)
 {
-	for (unsigned int i = 0; i < m->nr_devices; i++)
-		virtio_device_destroy(m->device[i].vdev);
-	m->nr_devices = 0;
-	if (m->ring)
-		disk_ring_destroy(m->ring);
-	m->ring = NULL;
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		if (vdev->ops->device_id == VIRTIO_ID_VSOCK)
+			virtio_vsock_leave(vdev);
+	}
 }

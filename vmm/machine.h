@@ -48,8 +48,9 @@ struct machine {
 	struct boot_timer boot_timer; /* with --timing */
 	struct serial serial;	      /* with --early-serial */
 	struct vm_irq serial_irq;
-	struct i8042 i8042; /* with --early-serial or acpi=off */
-	struct watch watch; /* without --copy: kernel and initrd files */
+	struct i8042 i8042;	/* with --early-serial or acpi=off */
+	struct watch watch;	/* without --copy: kernel and initrd files */
+	const char *kvm_module; /* for --timing */
 	struct boot_entry entry;
 	struct machine_marks marks;
 };
@@ -84,9 +85,10 @@ bool machine_undo(struct machine *m);
  */
 bool machine_drain(struct machine *m);
 
-/* Destroys the devices: locks are released, disks are closed.  The vCPUs are
- * parked, or were never started.
+/* Removes what would outlive the process, which is about to end: with it go
+ * memory, descriptors and locks, for which the filters have no system calls.
+ * The vCPUs are parked, or were never started.
  */
-void machine_destroy(struct machine *m);
+void machine_leave(struct machine *m);
 
 #endif

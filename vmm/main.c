@@ -15,6 +15,7 @@
 #include "vmm/api_main.h"
 #include "vmm/doctor.h"
 #include "vmm/run.h"
+#include "vmm/seccomp_list.h"
 
 #define STATUS_REFUSED 125
 
@@ -26,6 +27,7 @@ static const char help[] =
 	"  run      boot a kernel in a virtual machine\n"
 	"  api      wait for requests of Firecracker's API, on a socket\n"
 	"  doctor   say what this host offers and lacks\n"
+	"  seccomp  list the system calls that a running machine may make\n"
 	"\n"
 	"  mote VERB --help tells about a verb; mote --version prints the "
 	"version.\n"
@@ -41,6 +43,7 @@ static const struct verb {
 	{ "run", run_main },
 	{ "api", api_main },
 	{ "doctor", doctor_main },
+	{ "seccomp", seccomp_main },
 };
 
 /* Keeps the numbers 0 to 2 from files of ours when the parent has closed them:

@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +23,11 @@
 
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/log.h"
+#include "seccomp/filter.h"
 #include "vmm/api.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
@@ -61,8 +65,18 @@ struct run {
 	uint64_t begin_ns; /* the machine is about to be made */
 };
 
-/* The SIGBUS handler has no argument of its own. */
+/* Handlers have no arguments of their own. */
 static const struct guest_memory *bus_error_memory;
+static pid_t own_pid;
+static pthread_t loop_thread;
+
+/* Not raise(3), whose tkill(2) could name any process.  For the loop, whose
+ * thread has the process's number.
+ */
+static void signal_self(int sig)
+{
+	syscall(SYS_tgkill, own_pid, own_pid, sig);
+}
 
 static void bus_error(int sig, siginfo_t *info, void *context)
 {
@@ -71,6 +85,7 @@ static void bus_error(int sig, siginfo_t *info, void *context)
 		"initrd file truncated while the machine ran? (--copy reads "
 		"files instead of mapping them)\n";
 
+	(void)sig;
 	(void)context;
 	if (bus_error_memory &&
 	    gmem_owns_hva(bus_error_memory, info->si_addr)) {
@@ -79,21 +94,24 @@ static void bus_error(int sig, siginfo_t *info, void *context)
 			_exit(STATUS_FAILED);
 		_exit(STATUS_FAILED);
 	}
+	/* Ours then: die of it when it comes again, by SA_RESETHAND. */
 	terminal_restore();
-	signal(sig, SIG_DFL); /* ours then: die of it when it comes again */
 }
 
-/* Gives the terminal back; SA_RESETHAND has made the next one fatal. */
+/* Gives the terminal back; SA_RESETHAND has made the next one fatal.  On a
+ * vCPU's thread that is the same instruction again (vm.c blocks the rest).
+ */
 static void fatal_error(int sig)
 {
 	terminal_restore();
-	raise(sig);
+	if (pthread_equal(pthread_self(), loop_thread))
+		signal_self(sig);
 }
 
 static void stop_self(struct run *r)
 {
 	terminal_suspend(&r->terminal);
-	raise(SIGSTOP);
+	signal_self(SIGSTOP);
 	terminal_resume(&r->terminal);
 }
 
@@ -164,13 +182,16 @@ static void set_handlers(void)
 				     SIGPWR,	SIGSTKFLT };
 	struct sigaction bus = {
 		.sa_sigaction = bus_error,
-		.sa_flags = SA_SIGINFO,
+		.sa_flags = (int)(SA_SIGINFO | SA_RESETHAND),
 	};
 	struct sigaction die = {
 		.sa_handler = fatal_error,
 		.sa_flags = (int)SA_RESETHAND,
 	};
 
+	log_set_last_act(terminal_restore);
+	own_pid = getpid();
+	loop_thread = pthread_self();
 	sigaction(SIGBUS, &bus, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
 		if (!is_ignored(fatal[i]))
@@ -328,6 +349,37 @@ static void drain(struct run *r)
 			 FLUSH_MS / 1000);
 }
 
+/* The filters of the vCPUs are on already.  Nothing below may need a system
+ * call that seccomp/rules.c does not have a row for.
+ */
+static int lock_down(struct run *r)
+{
+	const struct vm_config *config = &r->config;
+	enum seccomp_kind kind = SECCOMP_LOOP;
+	int ret = 0;
+
+	if (config->timing)
+		timing_prepare(&r->machine);
+	if (config->no_seccomp) {
+		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
+			 "filters; never give it a guest that you do not "
+			 "trust");
+		return 0;
+	}
+	if (config->vsock.path)
+		kind = SECCOMP_LOOP_VSOCK;
+	else if (r->api)
+		kind = SECCOMP_LOOP_API;
+	if (kind != SECCOMP_LOOP)
+		ret = fd_fill();
+	if (ret == 0)
+		ret = seccomp_install(kind);
+	if (ret < 0)
+		vm_end(&r->machine.vm, VM_END_FAILED, "seccomp: %s",
+		       log_errno(ret));
+	return ret;
+}
+
 /* From files to the first instruction.  -errno: a line has said why. */
 static int begin(struct run *r)
 {
@@ -355,7 +407,10 @@ static int begin(struct run *r)
 			       now_ns() + r->config.timeout_ns);
 	}
 	loop_set_polling(&r->loop, LOOP_POLL_NS);
-	return 0;
+	ret = lock_down(r);
+	if (ret == 0)
+		vm_unpark(&r->machine.vm);
+	return ret;
 }
 
 /* Until the machine, or the wait for one, is over. */
@@ -451,8 +506,8 @@ static int run_machine(struct run *r)
 		status = live(r);
 out:
 	if (r->api)
-		api_close(r->api);
-	machine_destroy(&r->machine);
+		api_leave(r->api);
+	machine_leave(&r->machine);
 	return status;
 }
 
@@ -568,6 +623,7 @@ int run_api(const struct run_api *options)
 
 	r->by_api = options;
 	r->config.boot_timer = options->boot_timer;
+	r->config.no_seccomp = options->no_seccomp;
 	if (options->verbose)
 		log_set_level(LOG_INFO);
 	if (set_up(r) < 0)
@@ -581,7 +637,8 @@ int run_api(const struct run_api *options)
 	else
 		status = api_status(r, live(r));
 out:
-	api_close(r->api);
-	machine_destroy(&r->machine);
+	if (r->api)
+		api_leave(r->api);
+	machine_leave(&r->machine);
 	return status;
 }

@@ -15,6 +15,7 @@ struct run_api {
 	const char *id;
 	const char *file; /* describes the machine, which starts at once */
 	bool boot_timer;  /* a page at LAYOUT_BOOT_TIMER, and a line about it */
+	bool no_seccomp;
 	bool verbose;
 };
 

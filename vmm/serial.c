@@ -33,6 +33,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "vmm/serial.h"
 
@@ -420,9 +421,9 @@ int serial_init(struct serial *s, struct bus *pio, struct irq_line *irq,
 	ret = bus_add(pio, SERIAL_BASE, SERIAL_SIZE, &s->target);
 	if (ret < 0)
 		return ret;
-	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	fd = fd_event();
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = loop_add(loop, &s->kick, fd, EPOLLIN);
 	if (ret < 0) {
 		close(fd);

@@ -6,10 +6,10 @@
  * shared with the shell and with every other program of a pipeline: it is not
  * ours to set.  Opening /proc/self/fd/N gives a second description of the same
  * pipe or terminal, which is.  A regular file must not be opened again (its
- * offset is shared on purpose), a socket cannot be (and need not: a flag of
- * send(2) does).  Where the second open is refused, after a change of user for
- * example, poll(2) says that a write of a small size does not block: PIPE_BUF
- * bytes of a pipe, a few bytes of a terminal.
+ * offset is shared on purpose), a socket cannot be.  Where there is no second
+ * one, after a change of user for example, poll(2) says that a write of a small
+ * size does not block: PIPE_BUF bytes of a pipe or a socket, a few bytes of a
+ * terminal.
  *
  * The sink is in the loop only while bytes are held, because epoll reports
  * errors and hang-ups of whatever is in it, again and again.
@@ -23,9 +23,9 @@
 
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "vmm/sink.h"
@@ -41,7 +41,8 @@ int fd_reopen(int fd, int flags)
 	if (ioctl(fd, TIOCGPTN, &number) == 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd_place(open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+			FD_TTYS, FD_NR_TTYS);
 }
 
 bool fd_is_open(int fd)
@@ -53,10 +54,8 @@ bool fd_is_open(int fd)
 
 bool fd_poll(int fd, short events)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
-
 	/* An error or a hang-up counts: the call will say which. */
-	return poll(&pfd, 1, 0) > 0;
+	return fd_wait(fd, events, 0) > 0;
 }
 
 /* One attempt that does not block.  Bytes written (at least one), -EAGAIN, or
@@ -78,10 +77,6 @@ static ssize_t sink_try(struct sink *sink, const void *data, size_t len)
 		case SINK_OWN:
 		case SINK_FILE:
 			n = write(sink->fd, data, len);
-			break;
-		case SINK_SOCKET:
-			n = send(sink->fd, data, len,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
 			break;
 		case SINK_CLOSED:
 			break;
@@ -138,9 +133,7 @@ void sink_drain(struct sink *sink)
 
 void sink_wait(struct sink *sink, int ms)
 {
-	struct pollfd pfd = { .fd = sink->fd, .events = POLLOUT };
-
-	poll(&pfd, 1, ms);
+	fd_wait(sink->fd, POLLOUT, ms);
 	sink_drain(sink);
 }
 
@@ -194,9 +187,7 @@ void sink_init(struct sink *sink, struct loop *loop, int fd)
 	}
 	sink->tty = isatty(fd);
 	sink->kind = SINK_POLLED;
-	if (S_ISSOCK(st.st_mode))
-		sink->kind = SINK_SOCKET;
-	else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
 		sink->kind = SINK_FILE;
 	if (!S_ISFIFO(st.st_mode) && !sink->tty)
 		return;

@@ -22,7 +22,6 @@
 
 enum sink_kind {
 	SINK_OWN,    /* a pipe or terminal, through a description of our own */
-	SINK_SOCKET, /* MSG_DONTWAIT */
 	SINK_FILE,   /* just written: offset and append mode are shared */
 	SINK_POLLED, /* blocking and shared: poll, then a little at a time */
 	SINK_CLOSED,

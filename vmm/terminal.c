@@ -19,7 +19,6 @@
 
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -38,6 +37,7 @@ static struct {
 	_Atomic bool raw;
 	bool at_exit;
 	int fd;
+	pid_t group; /* our process group: nobody changes it after execve(2) */
 	struct termios saved;
 } tty_state;
 
@@ -126,7 +126,6 @@ static void input_init(struct terminal *t, int fd)
 	t->in_fd = fd;
 	if (!fd_is_open(fd) || fstat(fd, &st) < 0)
 		return; /* SOURCE_CLOSED */
-	t->in_socket = S_ISSOCK(st.st_mode);
 	t->source_found = isatty(fd) ? SOURCE_TTY : SOURCE_STREAM;
 	if (!S_ISFIFO(st.st_mode) && t->source_found != SOURCE_TTY)
 		return;
@@ -143,12 +142,11 @@ static ssize_t input_read(struct terminal *t, void *buf, size_t len)
 	ssize_t n;
 
 	/* Another reader of the same pipe may have been quicker. */
-	if (!t->in_own && !t->in_socket && t->source != SOURCE_FILE &&
+	if (!t->in_own && t->source != SOURCE_FILE &&
 	    !fd_poll(t->in_fd, POLLIN))
 		return -EAGAIN;
 	do {
-		n = t->in_socket ? recv(t->in_fd, buf, len, MSG_DONTWAIT)
-				 : read(t->in_fd, buf, len);
+		n = read(t->in_fd, buf, len);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -256,7 +254,7 @@ static bool tty_foreground(int fd)
 	pid_t pgrp = tcgetpgrp(fd);
 
 	/* Not our controlling terminal: no job control there. */
-	return pgrp < 0 || pgrp == getpgrp();
+	return pgrp < 0 || pgrp == tty_state.group;
 }
 
 static void keys_ready(struct terminal *t)
@@ -431,6 +429,7 @@ void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
 
 void terminal_start(struct terminal *t)
 {
+	tty_state.group = getpgrp();
 	t->source = t->source_found;
 	/* Raw mode for a terminal, the window's size, the first input. */
 	terminal_resume(t);

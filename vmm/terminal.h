@@ -64,8 +64,7 @@ struct terminal {
 	/* Private to terminal.c from here on. */
 	struct loop *loop;
 	int in_fd;
-	bool in_own; /* re-opened: non-blocking, and ours to close */
-	bool in_socket;
+	bool in_own;	 /* re-opened: non-blocking, and ours to close */
 	bool escape;	 /* Ctrl-A was the last key */
 	bool console_up; /* input is the console's own from now on */
 	bool window_due;

@@ -16,6 +16,11 @@
 #include "vmm/machine.h"
 #include "vmm/terminal.h"
 
+/* Readies what timing_print() needs while every system call is still allowed:
+ * all memory that it will ever allocate, and the name of KVM's module.
+ */
+void timing_prepare(struct machine *m);
+
 /* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The
  * vCPUs are parked.
  */

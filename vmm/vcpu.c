@@ -10,8 +10,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/log.h"
+#include "seccomp/filter.h"
 #include "vmm/exit_reason.h"
 #include "vmm/vm.h"
 
@@ -31,6 +34,7 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned int index)
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (vcpu->fd < 0)
 		return -errno;
+	vcpu->fd = fd_place(vcpu->fd, FD_VCPUS, FD_NR_VCPUS);
 	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE,
 			 MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED) {
@@ -183,6 +187,10 @@ static void *vcpu_thread(void *arg)
 
 	snprintf(name, sizeof(name), "%s%u", vcpu->vm->vcpu_name, vcpu->index);
 	prctl(PR_SET_NAME, name);
+	vcpu->tid = (pid_t)syscall(SYS_gettid);
+	if (vcpu->vm->confined)
+		vcpu->setup_error = seccomp_install(SECCOMP_VCPU);
+	vm_wait_unparked(vcpu->vm);
 	vcpu->first_run_ns = now_ns();
 	for (;;) {
 		/* pairs with vcpu_kick(): the request first, then
@@ -212,5 +220,8 @@ void vcpu_kick(struct vcpu *vcpu)
 {
 	vcpu->park_requested = true;
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
+	/* Not pthread_kill(3): its tkill(2) could name any process's thread,
+	 * and so would the filter.
+	 */
+	syscall(SYS_tgkill, vcpu->vm->pid, vcpu->tid, VCPU_KICK_SIGNAL);
 }

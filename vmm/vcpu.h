@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <linux/kvm.h>
+#include <sys/types.h>
 
 #include "base/telemetry.h"
 #include "base/util.h"
@@ -26,6 +27,8 @@ struct vcpu { /* owner: its own thread, except: */
 	struct kvm_run *run; /* shared with KVM */
 	size_t run_size;
 	pthread_t thread;
+	pid_t tid;	 /* valid once the thread has parked */
+	int setup_error; /* -errno of its filter; likewise */
 	struct vm *vm;
 	_Atomic bool park_requested; /* written by the loop */
 
@@ -51,7 +54,9 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_set_boot_state(struct vcpu *vcpu, const struct boot_entry *entry,
 			struct cpuid_table *cpuid, struct kvm_error *err);
 
-/* Starts the thread.  -errno. */
+/* Starts the thread, which goes under its filter where the VM says so, parks,
+ * and waits for vm_unpark().  -errno.
+ */
 int vcpu_start(struct vcpu *vcpu);
 
 /* Makes the vCPU leave KVM_RUN and look at park_requested. */

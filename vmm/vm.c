@@ -12,9 +12,9 @@
 
 #include <linux/kvm.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "boot/layout.h"
 #include "vmm/vm.h"
@@ -110,12 +110,12 @@ static void vm_end_ready(struct loop_source *source, uint32_t events)
 
 static int vm_init_end_event(struct vm *vm, struct kvm_error *err)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = fd_event();
 	int ret;
 
 	vm->end_event.ready = vm_end_ready;
 	if (fd < 0)
-		return kvm_call_failed(err, -errno, "eventfd");
+		return kvm_call_failed(err, fd, "eventfd");
 	ret = loop_add(vm->loop, &vm->end_event, fd, EPOLLIN);
 	if (ret < 0) {
 		kvm_call_failed(err, ret, "epoll_ctl");
@@ -135,6 +135,7 @@ int vm_init(struct vm *vm, uint64_t memory, struct loop *loop,
 		.vcpu_name = "vcpu",
 		.end_event.fd = -1,
 		.loop = loop,
+		.pid = getpid(),
 		.park_lock = PTHREAD_MUTEX_INITIALIZER,
 		.parked = PTHREAD_COND_INITIALIZER,
 		.resumed = PTHREAD_COND_INITIALIZER,
@@ -160,7 +161,7 @@ int vm_create(struct vm *vm, int kvm_fd, unsigned int nr_vcpus,
 	vm->vcpu = calloc(nr_vcpus, sizeof(*vm->vcpu));
 	if (!vm->vcpu)
 		return kvm_call_failed(err, -errno, "memory for vCPUs");
-	vm->fd = kvm_create_vm(kvm_fd, err);
+	vm->fd = fd_place(kvm_create_vm(kvm_fd, err), FD_VM, 1);
 	if (vm->fd < 0)
 		return vm->fd;
 	/* What a failure leaves open is vm_fini()'s. */
@@ -233,24 +234,54 @@ static void kick_handler(int sig)
 	(void)sig;
 }
 
+/* What a vCPU's thread does not take: signals are the loop's business, but for
+ * the kick and for what the thread does to itself.
+ */
+static void vcpu_signals(sigset_t *blocked)
+{
+	static const int taken[] = {
+		VCPU_KICK_SIGNAL, SIGSEGV, SIGBUS, SIGILL,
+		SIGFPE,		  SIGTRAP, SIGSYS, SIGABRT
+	};
+
+	sigfillset(blocked);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigdelset(blocked, taken[i]);
+}
+
+static void vm_wait_parked_locked(struct vm *vm)
+{
+	while (vm->nr_parked < vm->nr_vcpus)
+		pthread_cond_wait(&vm->parked, &vm->park_lock);
+}
+
 int vm_start(struct vm *vm)
 {
 	/* Without SA_RESTART: KVM_RUN returns EINTR. */
 	struct sigaction kick = { .sa_handler = kick_handler };
+	sigset_t blocked, old;
+	int ret = 0;
 
 	sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		int ret = vcpu_start(&vm->vcpu[i]);
-
-		if (ret == 0)
-			continue;
+	vcpu_signals(&blocked);
+	pthread_sigmask(SIG_BLOCK, &blocked, &old); /* which they inherit */
+	vm->parking = true;
+	for (unsigned int i = 0; i < vm->nr_vcpus && ret == 0; i++) {
+		ret = vcpu_start(&vm->vcpu[i]);
 		/* Nothing may go away under those that run already. */
-		vm->nr_vcpus = i;
-		vm_end(vm, VM_END_FAILED, NULL);
-		vm_park(vm);
-		return ret;
+		if (ret < 0)
+			vm->nr_vcpus = i;
 	}
-	return 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+	pthread_mutex_lock(&vm->park_lock);
+	vm_wait_parked_locked(vm);
+	pthread_mutex_unlock(&vm->park_lock);
+	for (unsigned int i = 0; i < vm->nr_vcpus && ret == 0; i++)
+		ret = vm->vcpu[i].setup_error;
+	if (ret < 0)
+		vm_end(vm, VM_END_FAILED, NULL);
+	return ret;
 }
 
 void vm_park(struct vm *vm)
@@ -259,8 +290,7 @@ void vm_park(struct vm *vm)
 	vm->parking = true;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vcpu_kick(&vm->vcpu[i]);
-	while (vm->nr_parked < vm->nr_vcpus)
-		pthread_cond_wait(&vm->parked, &vm->park_lock);
+	vm_wait_parked_locked(vm);
 	pthread_mutex_unlock(&vm->park_lock);
 }
 

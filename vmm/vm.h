@@ -52,6 +52,8 @@ struct vm {
 	int kvm_fd; /* borrowed */
 	struct guest_memory mem;
 	struct bus mmio, pio; /* frozen by vm_start() */
+	bool confined;	      /* threads go under their seccomp filters */
+	pid_t pid;	      /* ours, once and for all */
 	bool virtual_wire;    /* the guest may know no interrupt controller
 			       * but the PIC: vCPU 0 listens to it
 			       */
@@ -104,8 +106,10 @@ void vm_irq_init(struct vm_irq *irq, struct vm *vm, uint32_t gsi);
 int vm_add_ioeventfd(struct vm *vm, uint64_t addr, uint32_t value,
 		     int event_fd);
 
-/* Starts the vCPU threads; from here on nothing of the set-up may change.
- * -errno; those that were started are parked then, and the only ones left.
+/* Starts the vCPU threads, which are parked: the first vm_unpark() has them run
+ * the guest.  From here on nothing of the set-up may change.  -errno, also of a
+ * filter that a thread could not install; those that were started stay parked
+ * then, and are the only ones left.
  */
 int vm_start(struct vm *vm);
 

@@ -10,13 +10,14 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "vmm/watch.h"
 
 static void watch_check(struct watch *watch, const struct watch_file *f)
 {
-	struct stat st;
+	off_t end = lseek(f->fd, 0, SEEK_END);
 
-	if (fstat(f->fd, &st) == 0 && (uint64_t)st.st_size < f->size)
+	if (end >= 0 && (uint64_t)end < f->size)
 		vm_end(watch->vm, VM_END_FAILED,
 		       "%s %.80s: the file was truncated while the machine ran "
 		       "(--copy reads it instead of mapping it)",
@@ -63,6 +64,7 @@ int watch_add(struct watch *watch, const char *option, const char *path, int fd)
 		ret = -ENOSPC;
 		goto err_close;
 	}
+	fd = fd_place(fd, FD_IMAGES, FD_NR_IMAGES);
 	/* The file that is open, whatever its name means by now. */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (fstat(fd, &st) < 0 ||

@@ -9,6 +9,7 @@
  * bytes after its end, more than the stated number of connections, descriptors
  * that stay open, a loop that does not come to rest.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,7 @@ static void set_up(struct fuzz *f)
 	struct virtio_env env = { &f->gm, &f->irq, &f->loop };
 	struct sockaddr_un addr;
 
+	signal(SIGPIPE, SIG_IGN);
 	f->irq.pulse = fuzz_irq_ignore;
 	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);

@@ -3,12 +3,13 @@
  * test_disk.c - raw disk images: locks, alignment, short transfers, host errors
  *
  * The kernel never interrupts or shortens a transfer on demand, so this program
- * stands between: its own preadv, pwritev and fdatasync pass on to the kernel,
+ * stands between: its own preadv2, pwritev2 and fdatasync pass on to the kernel,
  * and a test says in `host` how they misbehave.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,7 +60,25 @@ static int host_cut(const struct iovec *iov, int nr, struct iovec cut[64])
 	return n;
 }
 
-ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
+static long kernel(long call, const long arg[6])
+{
+	register long r10 __asm__("r10") = arg[3];
+	register long r8 __asm__("r8") = arg[4];
+	register long r9 __asm__("r9") = arg[5];
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(call), "D"(arg[0]), "S"(arg[1]), "d"(arg[2]),
+			   "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	if (ret >= 0 || ret < -4095)
+		return ret;
+	errno = (int)-ret;
+	return -1;
+}
+
+static ssize_t host_preadv(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	struct iovec cut[64];
 	ssize_t got;
@@ -67,25 +86,43 @@ ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
 	if (host_trouble() < 0)
 		return -1;
 	nr = host_cut(iov, nr, cut);
-	got = syscall(SYS_preadv, fd, cut, nr, off, 0);
+	got = kernel(SYS_preadv, (long[6]){ fd, (long)cut, nr, off });
 	return got > 0 && host.claim ? host.claim : got;
 }
 
-ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	struct iovec cut[64];
 
 	if (host_trouble() < 0)
 		return -1;
 	nr = host_cut(iov, nr, cut);
-	return syscall(SYS_pwritev, fd, cut, nr, off, 0);
+	return kernel(SYS_pwritev, (long[6]){ fd, (long)cut, nr, off });
+}
+
+long syscall(long call, ...)
+{
+	long arg[6];
+	va_list args;
+
+	va_start(args, call);
+	for (int i = 0; i < 6; i++)
+		arg[i] = va_arg(args, long);
+	va_end(args);
+	if (call == SYS_preadv2 && (int)arg[5] == 0)
+		return host_preadv((int)arg[0], (const struct iovec *)arg[1],
+				   (int)arg[2], arg[3]);
+	if (call == SYS_pwritev2 && (int)arg[5] == 0)
+		return host_pwritev((int)arg[0], (const struct iovec *)arg[1],
+				    (int)arg[2], arg[3]);
+	return kernel(call, arg);
 }
 
 int fdatasync(int fd)
 {
 	if (host_trouble() < 0)
 		return -1;
-	return (int)syscall(SYS_fdatasync, fd);
+	return (int)kernel(SYS_fdatasync, (long[6]){ fd });
 }
 
 static char dir[64], path[96];

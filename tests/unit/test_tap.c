@@ -26,6 +26,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/virtio_mmio.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "tests/unit/fake_driver.h"
 #include "tests/unit/unit.h"
@@ -237,6 +238,9 @@ START_TEST(by_descriptor)
 	fcntl(plain, F_SETFL, 0);
 	fcntl(plain, F_SETFD, 0);
 	ck_assert_int_eq(tap_adopt(plain, &tap), 0);
+	/* It has a number of its own now. */
+	plain = tap->fd;
+	ck_assert_int_eq(plain, FD_NETS);
 	ck_assert_int_eq(fcntl(plain, F_GETFD), FD_CLOEXEC);
 	ck_assert_int_ne(fcntl(plain, F_GETFL) & O_NONBLOCK, 0);
 	check_both_ways(tap);

@@ -395,7 +395,7 @@ START_TEST(socket_both_ways)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, in), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
 	open_term(in[0], out[1]);
-	ck_assert_int_eq(term.sink.kind, SINK_SOCKET);
+	ck_assert_int_eq(term.sink.kind, SINK_POLLED);
 	console.room = 100;
 	terminal_start(&term);
 	ck_assert_uint_lt(print(&console, bulk, BULK), BULK);

@@ -121,6 +121,7 @@ START_TEST(park)
 	if (!boot(counting, sizeof(counting), 2))
 		return;
 	ck_assert_int_eq(vm_start(&vm), 0);
+	vm_unpark(&vm);
 	for (unsigned int round = 1; round <= 20; round++) {
 		unsigned int seen;
 
@@ -158,6 +159,7 @@ START_TEST(park_completes_reads)
 	if (!boot(code, sizeof(code), 1))
 		return;
 	ck_assert_int_eq(vm_start(&vm), 0);
+	vm_unpark(&vm);
 	for (unsigned int round = 0; round < 200; round++) {
 		wait_for_writes(port.writes + 1);
 		vm_park(&vm);
@@ -180,6 +182,7 @@ static void end_by_port(uint16_t number, uint8_t value, int kind)
 		return;
 	ck_assert_int_eq(power_init(&power, &vm), 0);
 	ck_assert_int_eq(vm_start(&vm), 0);
+	vm_unpark(&vm);
 	ck_assert_int_eq(loop_run(&loop), 0);
 	ck_assert_int_eq(vm.end_kind, kind);
 	leave();
@@ -203,6 +206,7 @@ START_TEST(first_end_wins)
 	if (!boot(counting, sizeof(counting), 1))
 		return;
 	ck_assert_int_eq(vm_start(&vm), 0);
+	vm_unpark(&vm);
 	vm_end(&vm, VM_END_TIMEOUT, "first %d", 1);
 	vm_end(&vm, VM_END_FAILED, "second");
 	ck_assert_int_eq(loop_run(&loop), 0);

@@ -8,6 +8,7 @@
 #define MOTE_TESTS_VSOCK_FIXTURE_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ static inline void set_up(void)
 {
 	struct virtio_device *vdev;
 
+	signal(SIGPIPE, SIG_IGN);
 	fd_init(&fd);
 	strcpy(dir, "/tmp/mote-vsock-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
