@@ -27,16 +27,17 @@ HARDEN	:= -fstack-protector-strong -fPIE \
 	   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 LDFLAGS	:= -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
 	   -Wl,--gc-sections -Wl,--fatal-warnings -nostdlib $(MUSL)/rcrt1.o
-LDLIBS	:= -ljansson
+LDLIBS	:= -ljansson -l:liburing.a
 LIBC	:= $(MUSL)/libc.a -lgcc
 SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer -O1 -g -DMOTE_SANITIZED
 
-PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev musl-dev
-PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs python3
+PKG_BUILD := gcc libc6-dev libjansson-dev libseccomp-dev liburing-dev \
+	     musl-dev
+PKG_LINUX := qemu-system-x86 busybox-static lz4 e2fsprogs fio binutils python3
 PKG_BENCH := python3
 PKG_CHECK := check clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
-	     acpica-tools python3 universal-ctags man-db git
+	     acpica-tools python3 universal-ctags man-db git passt nbdkit
 # All at once, so that one message names them all.
 PKG_DEMO := $(PKG_BUILD) $(PKG_LINUX)
 PKG_ALL	:= $(sort $(PKG_DEMO) $(PKG_CHECK))
@@ -46,16 +47,17 @@ FILTERS	:= $(B)/gen/seccomp_filters.c
 SRC	:= $(wildcard $(FLOORS:=/*.c)) $(FILTERS)
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
 ALLC	:= $(filter-out $(FILTERS),$(SRC)) $(wildcard $(FLOORS:=/*.h) \
-	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.c \
-	   tests/bench/*.c tests/guest/*.c tests/linux/*.c \
-	   tests/sandbox/*.c)
+	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.[ch] \
+	   tests/bench/*.c tests/bench/io-guest/*.[ch] tests/guest/*.c \
+	   tests/linux/*.c tests/counting/*.[ch] tests/sandbox/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT	+= $(B)/unit/test_second_reads
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(B)/mote
 .PHONY: all check demo clean help fuzz bench format install guests clang-build \
-	guest-kernel
+	guest-kernel hostile
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -100,6 +102,25 @@ $(B)/unit/%: $(B)/san/tests/unit/%.o $(UNITLIB:%.c=$(B)/san/%.o) \
 	@mkdir -p $(@D)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcheck -lsubunit -lm -lrt -lpthread $(LDLIBS)
+
+# The counting build: each load of the monitor's sources calls tests/counting/
+# reads.c, which takes the place of the sanitizer's library.
+COUNTED	:= memcpy memmove memcmp memchr write pwrite send writev pwritev sendmsg
+$(B)/count/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
+	@mkdir -p $(@D)
+	$(call say,CLANG   $@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(CFLAGS) -fno-builtin-memcmp \
+		$(if $(findstring /reads.o,$@),,-fsanitize=thread) \
+		-MMD -MP -c -o $@ $<
+
+$(B)/unit/test_second_reads: \
+		$(patsubst %.c,$(B)/count/%.o,$(filter base/% virtio/%,$(SRC))) \
+		$(addprefix $(B)/count/tests/,unit/fake_driver.o counting/reads.o \
+		counting/test_second_reads.o)
+	@mkdir -p $(@D)
+	$(call say,LINK    $@)
+	$(Q)$(CLANG) $(COUNTED:%=-Wl,--wrap=%) -o $@ $^ -lcheck -lsubunit -lm \
+		-lrt -lpthread $(LDLIBS)
 
 # Fuzz targets: clang, libFuzzer.
 $(B)/fz/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
@@ -156,8 +177,13 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-bench: bench-start bench-memory bench-boot bench-lockdown
-bench-%: $(B)/mote $(B)/sandbox/trial guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
+# The barrage of make check, ten times as long.
+hostile: $(B)/mote guests
+	@BARRAGE=1000000 tests/guest/run barrage
+
+bench: bench-start bench-memory bench-boot bench-io bench-lockdown
+bench-%: $(B)/mote $(B)/sandbox/trial guests benches | $(B)/.pkg-LINUX \
+		$(B)/.pkg-BENCH
 	@tests/bench/$*
 
 guest-kernel:
@@ -179,9 +205,12 @@ help:
 	@echo 'make check         every test; make check-unit (lint, sandbox,'
 	@echo '                   fuzz, guest, cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
-	@echo 'make bench         bench-start, bench-memory, bench-boot,'
+	@echo 'make hostile       10^6 hostile operations on each device'
+	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'
+	@echo '                   (which is bench-blk, bench-net, bench-vsock),'
 	@echo '                   bench-lockdown'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 
--include $(shell find $(B)/obj $(B)/san $(B)/fz $(B)/clang -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/san $(B)/count $(B)/fz $(B)/clang \
+	-name '*.d' 2>/dev/null)

@@ -28,7 +28,8 @@
 #define FD_NR_TTYS   2
 
 /* Single ones. */
-#define FD_VM 408
+#define FD_VM	408
+#define FD_RING 409 /* the disks' io_uring */
 
 /* Below, and above all of them. */
 #define FD_FIRST FD_VCPUS

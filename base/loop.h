@@ -6,12 +6,17 @@
  * is allocated and nothing dangles: an owner removes its source before it goes
  * away.  All functions are for the loop's thread.  A source may be removed,
  * also by another source's callback in the same round.
+ *
+ * With loop_set_polling() the loop looks around for a moment before it sleeps,
+ * while that has lately been cheaper than to sleep; see loop.c.
  */
 #ifndef MOTE_BASE_LOOP_H
 #define MOTE_BASE_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/telemetry.h"
 
 struct loop_source {
 	/* EVENTS as epoll(7) reports them. */
@@ -26,9 +31,25 @@ struct loop_timer {
 	struct loop_timer *next;
 };
 
+/* Somebody whose next work can be seen in memory, before a descriptor tells. */
+struct loop_poll {
+	/* Does what there is to do; false when there is nothing. */
+	bool (*look)(struct loop_poll *poll);
+	/* There are no looks any more: the next work must make a source ready,
+	 * and so must work that has come since the last look.
+	 */
+	void (*settle)(struct loop_poll *poll);
+	struct loop_poll *next;
+	bool watched;
+};
+
 struct loop {
 	int epoll_fd;
 	bool stopped;
+	uint64_t poll_ns;	 /* how long it looks around; 0: never */
+	int poll_score;		 /* positive: looking has paid lately */
+	struct loop_poll *polls; /* being watched */
+	struct counter poll_hits, poll_misses;
 	struct loop_timer *timers; /* sorted by deadline */
 	/* The round being dispatched; loop_remove() clears entries in it. */
 	struct loop_source *pending[16];
@@ -58,6 +79,21 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 void loop_timer_arm(struct loop *loop, struct loop_timer *timer,
 		    uint64_t deadline_ns);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
+
+/* Looks around for up to NS nanoseconds before a sleep, when that pays; 0, as
+ * after loop_init(), is never.
+ */
+void loop_set_polling(struct loop *loop, uint64_t ns);
+
+/* Whether it looks around now.  Then, who has a struct loop_poll and expects
+ * more work soon, may have it watched instead of its source; that ends with
+ * settle.
+ */
+bool loop_is_polling(const struct loop *loop);
+void loop_watch(struct loop *loop, struct loop_poll *poll);
+
+/* No callback of POLL runs after this.  Harmless when it is not watched. */
+void loop_unwatch(struct loop *loop, struct loop_poll *poll);
 
 /* Dispatches until loop_stop().  0, or -errno when epoll itself fails. */
 int loop_run(struct loop *loop);

@@ -16,6 +16,9 @@
 /* 146 years: a debt of 2^65 tokens times this still fits 128 bits. */
 #define REFILL_MOST_NS (1ull << 62)
 
+#define SECOND_NS	 1000000000u
+#define BUCKETS_A_SECOND 5u
+
 static bool bucket_limits(const struct rate_bucket *b)
 {
 	return b->config.size > 0 && b->config.refill_ns > 0;
@@ -71,23 +74,26 @@ static bool bucket_has(const struct rate_bucket *b, uint64_t n)
 	return n <= b->tokens || n - b->tokens <= b->burst;
 }
 
+/* Takes N; what is not there is owed, besides what is owed already. */
 static void bucket_take(struct rate_bucket *b, uint64_t n)
 {
 	uint64_t from_burst = MIN(n, b->burst);
 	uint64_t from_tokens = MIN(n - from_burst, b->tokens);
+	uint64_t missing = n - from_burst - from_tokens;
 
 	b->burst -= from_burst;
 	b->tokens -= from_tokens;
-	b->debt = n - from_burst - from_tokens;
+	b->debt += MIN(missing, UINT64_MAX - b->debt);
 }
 
-/* The instant at which bucket_has() N tokens, after bucket_fill(). */
+/* The instant at which bucket_has() N tokens, after bucket_fill(); 0: it has.
+ */
 static uint64_t bucket_ready(const struct rate_bucket *b, uint64_t n)
 {
 	unsigned __int128 missing = b->debt, wait;
 
 	if (bucket_has(b, n))
-		return b->filled_ns;
+		return 0;
 	if (n <= b->config.size && n > b->tokens)
 		missing += n - b->tokens - MIN(b->burst, n - b->tokens);
 	wait = missing * b->config.refill_ns - b->part;
@@ -97,45 +103,73 @@ static uint64_t bucket_ready(const struct rate_bucket *b, uint64_t n)
 	return b->filled_ns + (uint64_t)wait;
 }
 
-void rate_init(struct rate_limiter *r, const struct rate_bucket_config *bytes,
-	       const struct rate_bucket_config *ops, uint64_t now_ns)
+struct rate_bucket_config rate_bucket_of(uint64_t per_second, uint64_t burst)
 {
-	bucket_init(&r->bytes, bytes, now_ns);
-	bucket_init(&r->ops, ops, now_ns);
+	struct rate_bucket_config config = { .burst = burst };
+
+	if (per_second == 0)
+		return (struct rate_bucket_config){ 0 };
+	config.size = MAX(per_second / BUCKETS_A_SECOND, 1u);
+	config.refill_ns = (uint64_t)((unsigned __int128)config.size *
+				      SECOND_NS / per_second);
+	/* Faster than a token a nanosecond is no limit. */
+	config.refill_ns = MAX(config.refill_ns, 1u);
+	return config;
 }
 
-void rate_set(struct rate_limiter *r, const struct rate_bucket_config *bytes,
-	      const struct rate_bucket_config *ops, uint64_t now_ns)
+void rate_init(struct rate_limiter *r, const struct rate_change *change,
+	       uint64_t now_ns)
 {
-	if (bytes)
-		bucket_init(&r->bytes, bytes, now_ns);
-	if (ops)
-		bucket_init(&r->ops, ops, now_ns);
+	bucket_init(&r->bytes, change->bytes, now_ns);
+	bucket_init(&r->ops, change->ops, now_ns);
 }
 
-bool rate_take(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns)
+void rate_set(struct rate_limiter *r, const struct rate_change *change,
+	      uint64_t now_ns)
+{
+	if (change->bytes)
+		bucket_init(&r->bytes, change->bytes, now_ns);
+	if (change->ops)
+		bucket_init(&r->ops, change->ops, now_ns);
+}
+
+bool rate_limits(const struct rate_limiter *r)
+{
+	return bucket_limits(&r->bytes) || bucket_limits(&r->ops);
+}
+
+uint64_t rate_most_bytes(const struct rate_limiter *r)
+{
+	return bucket_limits(&r->bytes) ? r->bytes.config.size : UINT64_MAX;
+}
+
+bool rate_take(struct rate_limiter *r, struct rate_amount want, uint64_t now_ns)
+{
+	if (rate_ready_ns(r, want, now_ns) > now_ns)
+		return false;
+	rate_charge(r, want, now_ns);
+	return true;
+}
+
+void rate_charge(struct rate_limiter *r, struct rate_amount gone,
+		 uint64_t now_ns)
 {
 	struct rate_bucket *bucket[] = { &r->bytes, &r->ops };
-	const uint64_t want[] = { bytes, 1 };
+	const uint64_t n[] = { gone.bytes, gone.ops };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bucket); i++) {
 		if (!bucket_limits(bucket[i]))
 			continue;
 		bucket_fill(bucket[i], now_ns);
-		if (!bucket_has(bucket[i], want[i]))
-			return false;
+		bucket_take(bucket[i], n[i]);
 	}
-	for (unsigned int i = 0; i < ARRAY_SIZE(bucket); i++) {
-		if (bucket_limits(bucket[i]))
-			bucket_take(bucket[i], want[i]);
-	}
-	return true;
 }
 
-uint64_t rate_ready_ns(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns)
+uint64_t rate_ready_ns(struct rate_limiter *r, struct rate_amount want,
+		       uint64_t now_ns)
 {
 	struct rate_bucket *bucket[] = { &r->bytes, &r->ops };
-	const uint64_t want[] = { bytes, 1 };
+	const uint64_t n[] = { want.bytes, want.ops };
 	uint64_t ready = now_ns;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bucket); i++) {
@@ -144,7 +178,7 @@ uint64_t rate_ready_ns(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns)
 		if (!bucket_limits(bucket[i]))
 			continue;
 		bucket_fill(bucket[i], now_ns);
-		at = bucket_ready(bucket[i], want[i]);
+		at = bucket_ready(bucket[i], n[i]);
 		ready = MAX(ready, at);
 	}
 	return ready;

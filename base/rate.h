@@ -40,24 +40,56 @@ struct rate_limiter {
 	struct rate_bucket bytes, ops;
 };
 
-/* Full buckets at NOW_NS; a NULL configuration is no limit. */
-void rate_init(struct rate_limiter *r, const struct rate_bucket_config *bytes,
-	       const struct rate_bucket_config *ops, uint64_t now_ns);
+/* Both buckets as the operator wants them from the start. */
+struct rate_config {
+	struct rate_bucket_config bytes, ops;
+};
 
-/* Changes a limiter that is in use: a bucket with a configuration is new and
- * full, one without (NULL) stays as it is.
+/* A change of a limiter that is in use: a bucket with a configuration is new
+ * and full, one without (NULL) stays as it is.
  */
-void rate_set(struct rate_limiter *r, const struct rate_bucket_config *bytes,
-	      const struct rate_bucket_config *ops, uint64_t now_ns);
+struct rate_change {
+	const struct rate_bucket_config *bytes, *ops;
+};
 
-/* Takes BYTES and one operation.  True when they may go through now; otherwise
- * nothing is taken.
+/* What is to go through. */
+struct rate_amount {
+	uint64_t bytes, ops;
+};
+
+/* The bucket of PER_SECOND tokens a second (0: no limit) that is as small as a
+ * fifth of a second's worth, so that any second looks like any other; but it
+ * holds a token.
  */
-bool rate_take(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns);
+struct rate_bucket_config rate_bucket_of(uint64_t per_second, uint64_t burst);
 
-/* When rate_take() of BYTES may be worth another try: the first instant, not
+/* Full buckets at NOW_NS; NULL in CHANGE is no limit. */
+void rate_init(struct rate_limiter *r, const struct rate_change *change,
+	       uint64_t now_ns);
+
+void rate_set(struct rate_limiter *r, const struct rate_change *change,
+	      uint64_t now_ns);
+
+/* Whether R limits anything. */
+bool rate_limits(const struct rate_limiter *r);
+
+/* The most bytes that go through without being owed, at the best of times. */
+uint64_t rate_most_bytes(const struct rate_limiter *r);
+
+/* Takes WANT.  True when it may go through now; otherwise nothing is taken. */
+bool rate_take(struct rate_limiter *r, struct rate_amount want,
+	       uint64_t now_ns);
+
+/* Takes GONE, which went through already and whose size was not known before;
+ * what is missing is owed.
+ */
+void rate_charge(struct rate_limiter *r, struct rate_amount gone,
+		 uint64_t now_ns);
+
+/* When rate_take() of WANT may be worth another try: the first instant, not
  * before NOW_NS, at which it says true if nobody else takes.
  */
-uint64_t rate_ready_ns(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns);
+uint64_t rate_ready_ns(struct rate_limiter *r, struct rate_amount want,
+		       uint64_t now_ns);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef MOTE_BASE_TELEMETRY_H
 #define MOTE_BASE_TELEMETRY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HISTOGRAM_BUCKETS 40
@@ -27,11 +28,27 @@ struct histogram {
 	uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
+/* One counter or histogram of a larger struct and its name in reports, which
+ * lists it once for all who report: lower case, underscores, a unit at the end.
+ */
+struct telemetry_field {
+	const char *name;
+	size_t offset;
+	enum { TELEMETRY_COUNTER, TELEMETRY_HISTOGRAM } kind;
+};
+
 static inline void counter_add(struct counter *c, uint64_t n)
 {
 	uint64_t v = __atomic_load_n(&c->value, __ATOMIC_RELAXED);
 
 	__atomic_store_n(&c->value, v + n, __ATOMIC_RELAXED);
+}
+
+/* Makes C at least N: a peak. */
+static inline void counter_raise(struct counter *c, uint64_t n)
+{
+	if (n > __atomic_load_n(&c->value, __ATOMIC_RELAXED))
+		__atomic_store_n(&c->value, n, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t counter_get(const struct counter *c)

@@ -91,6 +91,14 @@ static inline void put_le64(void *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/* One turn of a loop that waits for another CPU's store. */
+static inline void cpu_relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 /* CLOCK_MONOTONIC in nanoseconds; the one clock of marks and histograms. */
 static inline uint64_t now_ns(void)
 {

@@ -108,10 +108,22 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(write, ANY, "virtio_ring_doorbell", "eventfds, output, the log"),
 	RULE(readv, ANY, "tap_receive", "frames and streams for the guest"),
 	RULE(writev, ANY, "tap_send", "frames and streams of the guest; stdio"),
+	RULE(sendmmsg, TESTS(BAND(NETS), IS(3, MSG_DONTWAIT | MSG_NOSIGNAL)),
+	     "stream_flush", "frames of the guest for passt"),
+	RULE(shutdown, ANY, "stream_receive",
+	     "passt has lost its way; a direction of a vsock stream ends"),
 	RULE(ppoll, TESTS(IS(1, 1)), "fd_poll", "whether a call would block"),
 
-	RULE(preadv, TESTS(BAND(DISKS)), "disk_transfer", "the guest reads"),
-	RULE(pwritev, TESTS(BAND(DISKS)), "disk_transfer", "the guest writes"),
+	RULE(preadv2, TESTS(BAND(DISKS), IS(5, 0)), "disk_transfer",
+	     "the guest reads"),
+	RULE(preadv2, TESTS(BAND(DISKS), IS(5, RWF_NOWAIT)), "disk_ring_try",
+	     "the guest reads what is cached"),
+	RULE(pwritev2, TESTS(BAND(DISKS), IS(5, 0)), "disk_transfer",
+	     "the guest writes"),
+	RULE(pwritev2, TESTS(BAND(DISKS), IS(5, RWF_NOWAIT)), "disk_ring_try",
+	     "the guest writes what need not wait"),
+	RULE(io_uring_enter, TESTS(FD(FD_RING), MASKED(3, ~1, 0)),
+	     "disk_ring_submit", "reads, writes and flushes that must wait"),
 	RULE(fdatasync, TESTS(BAND(DISKS)), "disk_flush",
 	     "what the guest wrote is made stable"),
 	RULE(fallocate, TESTS(BAND(DISKS), IS(1, PUNCH_HOLE)), "hole_discard",
@@ -187,7 +199,6 @@ static const struct seccomp_rule vsock_rules[] = {
 	     "vsock_listener_connect", "the guest connects to the host"),
 	RULE(connect, TESTS(IS(2, sizeof(struct sockaddr_un))),
 	     "vsock_listener_connect", "the guest connects to the host"),
-	RULE(shutdown, ANY, "pass_shutdown", "one direction of a stream ends"),
 };
 
 const struct seccomp_table seccomp_tables[SECCOMP_NR_KINDS] = {

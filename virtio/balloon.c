@@ -334,12 +334,32 @@ static void balloon_destroy(struct virtio_device *vdev)
 	free(b);
 }
 
+static const struct telemetry_field balloon_fields[] = {
+	{ "inflated_pages", offsetof(struct virtio_balloon, stats.inflated),
+	  TELEMETRY_COUNTER },
+	{ "deflated_pages", offsetof(struct virtio_balloon, stats.deflated),
+	  TELEMETRY_COUNTER },
+	{ "reports", offsetof(struct virtio_balloon, stats.reported),
+	  TELEMETRY_COUNTER },
+	{ "reported_bytes",
+	  offsetof(struct virtio_balloon, stats.reported_bytes),
+	  TELEMETRY_COUNTER },
+	{ "refused", offsetof(struct virtio_balloon, stats.refused),
+	  TELEMETRY_COUNTER },
+	{ "kept", offsetof(struct virtio_balloon, stats.kept),
+	  TELEMETRY_COUNTER },
+	{ "stats_updates", offsetof(struct virtio_balloon, stats.updates),
+	  TELEMETRY_COUNTER },
+};
+
 static const struct virtio_device_ops balloon_ops = {
 	.name = "balloon",
 	.device_id = VIRTIO_ID_BALLOON,
 	.features = 1ull << VIRTIO_BALLOON_F_STATS_VQ |
 		    1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
 		    1ull << VIRTIO_BALLOON_F_REPORTING,
+	.fields = balloon_fields,
+	.nr_fields = ARRAY_SIZE(balloon_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = BALLOON_QUEUE_SIZE,
 	.config_size = sizeof(struct balloon_config),

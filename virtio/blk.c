@@ -2,388 +2,249 @@
 /*
  * blk.c - virtio block device (virtio 1.2 §5.2)
  *
- * Theory of operation.  A request is a byte stream each way.  Readable: the
- * header, then the data of a write.  Writable: the data of a read, then one
- * status byte, which is the last writable byte wherever that lies.  How the
- * driver cut them into descriptors does not matter (§2.7.4.1).
+ * Theory of operation.  Chains are taken from the queues as they come, into a
+ * fixed table of requests; blk_request.c knows what one asks for.  What the
+ * disk can do at once is done in the driver's turn.  The rest is under way in
+ * the kernel, any number at a time, and is completed in the order in which it
+ * ends.  The specification gives requests no order either; a driver that wants
+ * one waits, or flushes.
  *
- * Requests are done on the loop, one after the other: preadv(2) or pwritev(2)
- * straight to guest memory.  That needs no request table and no ordering rules;
- * a slow disk holds up the loop, which is the price.  io_uring is to take it
- * away without changing anything that the driver sees.
+ * With a rate limit, a request for which there are no tokens stays in its
+ * queue; what has passed is no longer concerned.
  *
- * What the driver asks for does not make the price higher.  A chain may hold
- * 4 GiB, so a request is done in slices, and after a number of bytes or some
- * time, between two slices or two requests, the loop gets a turn.  The request
- * in hand is then kept as it is and goes on with the next turn.
- *
- * Every request that has room for a status byte is completed, and all of its
- * writable part is written: with data, or with zeros where there is none.  So
- * the used length is exact, and no byte comes from anywhere but the disk.
+ * What the driver asks for does not hold up the loop: after a number of bytes
+ * or some time, between two slices or two requests, the others get a turn.  A
+ * request that is not done then is kept, ready to go on with the next.
  *
  * Writes, zeroes among them, are cached by the host.  They are stable after
  * FLUSH; or before they are completed, when `writeback` is 0 or the driver did
  * not accept FLUSH (§5.2.6.2).  `writeback` is what the operator chose until a
  * driver chooses for itself, and again after a reset.
+ *
+ * Memory of a request that is under way is the kernel's.  When its queue is
+ * stopped or the device reset meanwhile, the device is busy until the last of
+ * these has come back; they are dropped then, half done, as when the power
+ * fails.  No chain can get into their place before that.
+ *
+ * All queues are served by the one loop.  More than one spares the processors
+ * of a guest a lock, no more, so one is what a disk has unless told otherwise.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include <sys/mman.h>
+
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 
-#include "base/util.h"
-#include "virtio/blk.h"
-#include "virtio/blk_range.h"
-#include "virtio/chain.h"
-
-#define BLK_QUEUE_SIZE 256
+#include "base/log.h"
+#include "virtio/blk_priv.h"
 
 /* How long the others on the loop wait for us: as long as these bytes take, or
- * this time if that is shorter, and at most one slice or one flush more.
+ * this time if that is shorter, and at most one slice more.
  */
 #define BLK_TURN_BYTES MIB(16)
 #define BLK_TURN_NS    10000000u
-#define BLK_SLICE      MIB(1) /* whole sectors */
 
-enum blk_op { OP_NONE, OP_READ, OP_WRITE, OP_FLUSH, OP_DISCARD, OP_ZERO };
+/* How long the kernel may keep us from closing a disk. */
+#define BLK_CLOSE_NS 5000000000u
 
-/* The request in hand. */
-struct blk_request {
-	struct chain chain;
-	bool held;	 /* the chain is in flight; the rest is valid then */
-	enum blk_op op;	 /* of the disk; none when it is refused, say */
-	uint8_t status;	 /* so far */
-	uint32_t room;	 /* writable bytes in all */
-	uint64_t offset; /* on the disk, where it goes on */
-	uint64_t bytes;	 /* of data in all */
-	uint64_t left;	 /* of data still to be moved */
-	uint64_t ns;	 /* spent in the back end */
-};
-
-struct blk_turn {
-	uint64_t bytes; /* left */
-	uint64_t until_ns;
-};
-
-struct virtio_blk {
-	struct virtio_device vdev;
-	struct disk *disk; /* owned */
-	uint64_t sectors;
-	struct virtio_blk_config config;
-	struct virtio_blk_stats stats;
-	struct blk_request req;
-	struct blk_ranges ranges; /* of the request, if it has such */
-	struct iovec iov[CHAIN_MAX_SEGMENTS];
-};
-
-static_assert(sizeof(struct virtio_blk_outhdr) == 16, "virtio 1.2 §5.2.6");
 static_assert(offsetof(struct virtio_blk_config, wce) == 0x20,
 	      "virtio 1.2 §5.2.4");
 static_assert(offsetof(struct virtio_blk, vdev) == 0, "virtio_blk_stats");
-static_assert(VIRTIO_BLK_ID_BYTES == DISK_ID_BYTES, "virtio 1.2 §5.2.6");
 
 static struct virtio_blk *to_blk(struct virtio_device *vdev)
 {
 	return container_of(vdev, struct virtio_blk, vdev);
 }
 
-static bool blk_turn_over(const struct blk_turn *turn)
+static void blk_count_in_hand(struct virtio_blk *blk, int n)
 {
-	return turn->bytes == 0 || now_ns() >= turn->until_ns;
+	struct virtio_blk_stats *stats = &blk->stats;
+	uint64_t now;
+
+	counter_add(&stats->in_hand, (uint64_t)n);
+	now = counter_get(&stats->in_hand);
+	if (now > counter_get(&stats->in_hand_peak))
+		counter_add(&stats->in_hand_peak,
+			    now - counter_get(&stats->in_hand_peak));
 }
 
-/* Whether a write may be completed before it is stable.  virtio 1.2 §5.2.5.2:
- * never if the driver does not know how to flush.
+/* The last one used is the first to be used again: it is in the CPU's cache. */
+static void blk_free(struct virtio_blk *blk, struct blk_request *req)
+{
+	list_add_front(&blk->free, &req->node);
+	blk_count_in_hand(blk, -1);
+}
+
+/* Whether there is a free request, at the head of the list then.  Memory of
+ * those that were never used is not touched.
  */
-static bool blk_writeback(const struct virtio_blk *blk)
+static bool blk_has_free(struct virtio_blk *blk)
 {
-	bool flush = virtio_has_feature(&blk->vdev, VIRTIO_BLK_F_FLUSH);
-
-	return blk->config.wce &&
-	       (flush || !(blk->vdev.status & VIRTIO_CONFIG_S_FEATURES_OK));
+	if (list_empty(&blk->free) && blk->nr_used < BLK_REQUESTS)
+		list_add(&blk->free, &blk->request[blk->nr_used++].node);
+	return !list_empty(&blk->free);
 }
 
-/* LEN bytes of data from SECTOR on, if they are whole sectors of the disk. */
-static uint8_t blk_begin_data(const struct virtio_blk *blk,
-			      struct blk_request *req, enum blk_op op,
-			      uint64_t sector, uint64_t len)
-{
-	if (len % SECTOR_SIZE != 0 || sector > blk->sectors ||
-	    len / SECTOR_SIZE > blk->sectors - sector)
-		return VIRTIO_BLK_S_IOERR;
-	req->op = op;
-	req->offset = sector * SECTOR_SIZE;
-	req->bytes = len;
-	req->left = len;
-	return VIRTIO_BLK_S_OK;
-}
-
-static uint8_t blk_get_id(const struct virtio_blk *blk, struct chain *c)
-{
-	char id[DISK_ID_BYTES];
-
-	/* virtio 1.2 §5.2.6: the data is exactly 20 bytes */
-	if (chain_writable(c) - 1 != DISK_ID_BYTES)
-		return VIRTIO_BLK_S_IOERR;
-	disk_id(blk->disk, id);
-	chain_write(c, id, sizeof(id));
-	return VIRTIO_BLK_S_OK;
-}
-
-/* A discard or write-zeroes request.  It is not offered for a read-only disk,
- * and what was not negotiated is not supported (virtio 1.2 §5.2.6.2).
+/* Whether REQ, which was begun, may go on; otherwise it is to be available
+ * again, as if it had not been looked at.  A discard gives away what there is
+ * and costs an operation, as what moves no data does.
  */
-static uint8_t blk_begin_ranges(struct virtio_blk *blk, struct blk_request *req,
-				uint32_t type)
+static bool blk_may_pass(struct virtio_blk *blk, const struct blk_request *req)
 {
-	bool zero = type == VIRTIO_BLK_T_WRITE_ZEROES;
-	uint64_t bytes = 0;
-	uint8_t status;
+	const struct rate_amount want = {
+		.bytes = req->op == DISK_DISCARD ? 0 : req->bytes,
+		.ops = 1,
+	};
 
-	if (!virtio_has_feature(&blk->vdev, zero ? VIRTIO_BLK_F_WRITE_ZEROES
-						 : VIRTIO_BLK_F_DISCARD))
-		return VIRTIO_BLK_S_UNSUPP;
-	status = blk_ranges_read(&blk->ranges, &req->chain, type, blk->sectors,
-				 &bytes);
-	if (status == VIRTIO_BLK_S_OK) {
-		req->op = zero ? OP_ZERO : OP_DISCARD;
-		req->bytes = bytes;
-		req->left = bytes;
+	return gate_pass(&blk->gate, req->q, want);
+}
+
+/* The next request of queue Q that can go on.  1, 0 when there is none for now,
+ * or an error of the queue.
+ */
+static int blk_next(struct virtio_blk *blk, unsigned int q,
+		    struct blk_request **next)
+{
+	struct blk_queue *queue = &blk->queue[q];
+	struct blk_request *req;
+	int ret;
+
+	if (!list_empty(&queue->ready)) {
+		*next = container_of(list_take(&queue->ready),
+				     struct blk_request, node);
+		return 1;
 	}
-	return status;
-}
-
-/* Reads the header and decides what is to be done; returns the status that the
- * request has if that goes well.
- */
-static uint8_t blk_examine(struct virtio_blk *blk, struct blk_request *req)
-{
-	struct chain *c = &req->chain;
-	struct virtio_blk_outhdr hdr;
-
-	if (chain_read(c, &hdr, sizeof(hdr)) != sizeof(hdr))
-		return VIRTIO_BLK_S_IOERR;
-	switch (hdr.type) {
-	case VIRTIO_BLK_T_IN:
-		return blk_begin_data(blk, req, OP_READ, hdr.sector,
-				      chain_writable(c) - 1);
-	case VIRTIO_BLK_T_OUT:
-		/* virtio 1.2 §5.2.6.2: read-only holds even if RO was not
-		 * accepted
-		 */
-		if (disk_read_only(blk->disk))
-			return VIRTIO_BLK_S_IOERR;
-		return blk_begin_data(blk, req, OP_WRITE, hdr.sector,
-				      chain_readable(c));
-	case VIRTIO_BLK_T_FLUSH:
-		req->op = OP_FLUSH;
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_GET_ID:
-		return blk_get_id(blk, c);
-	case VIRTIO_BLK_T_DISCARD:
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return blk_begin_ranges(blk, req, hdr.type);
-	default:
-		/* virtio 1.2 §5.2.6.2: what was not negotiated, and zones */
-		return VIRTIO_BLK_S_UNSUPP;
+	queue->starved = !blk_has_free(blk);
+	if (queue->starved || blk->held)
+		return 0;
+	req = container_of(blk->free.first, struct blk_request, node);
+	ret = virtq_pop(&blk->vdev.vq[q], &req->chain);
+	if (ret <= 0)
+		return ret;
+	req->q = q;
+	ret = blk_request_begin(blk, req);
+	if (ret < 0)
+		return ret;
+	if (!blk_may_pass(blk, req)) {
+		virtq_unpop(&blk->vdev.vq[q], &req->chain);
+		return 0;
 	}
+	list_take(&blk->free);
+	blk_count_in_hand(blk, 1);
+	*next = req;
+	return 1;
 }
 
-/* Takes the chain that was just popped in hand.  -EBADMSG when there is no room
- * for a status byte, so that the driver could not be told anything.
- */
-static int blk_begin(struct virtio_blk *blk, struct blk_request *req)
+/* Goes on with REQ.  0, or an error of its queue. */
+static int blk_run(struct virtio_blk *blk, struct blk_request *req,
+		   struct blk_turn *turn)
 {
-	uint64_t room = chain_writable(&req->chain);
+	struct blk_queue *queue = &blk->queue[req->q];
+	int ret;
 
-	if (room == 0)
-		return -EBADMSG;
-	req->held = true;
-	req->op = OP_NONE;
-	req->room = (uint32_t)room; /* a chain holds less than 2^32 bytes */
-	req->bytes = 0;
-	req->left = 0;
-	req->ns = 0;
-	req->status = blk_examine(blk, req);
+	switch (blk_request_run(blk, req, turn)) {
+	case BLK_WAITS:
+		queue->in_disk++;
+		break;
+	case BLK_TURN_OVER:
+		list_add_front(&queue->ready, &req->node);
+		break;
+	case BLK_DONE:
+		ret = blk_request_finish(blk, req, &blk->vdev.vq[req->q]);
+		blk_free(blk, req);
+		return ret;
+	}
 	return 0;
 }
 
-/* Moves the next slice of data; an error is the end of it. */
-static size_t blk_move(struct virtio_blk *blk, struct blk_request *req)
+static int blk_serve(struct virtio_blk *blk, unsigned int q)
 {
-	uint64_t start = now_ns();
-	size_t len = MIN(req->left, BLK_SLICE);
-	unsigned int nr;
+	struct blk_turn turn = { BLK_TURN_BYTES, now_ns() + BLK_TURN_NS };
+	struct blk_request *req;
 	int ret;
 
-	if (req->op == OP_READ) {
-		nr = chain_write_iov(&req->chain, blk->iov, CHAIN_MAX_SEGMENTS,
-				     len, &len);
-		ret = disk_read(blk->disk, blk->iov, nr, req->offset);
-		/* Some of it may have been read; the rest is what the driver
-		 * had there.  Neither is an answer.
-		 */
-		for (unsigned int i = 0; ret < 0 && i < nr; i++)
-			memset(blk->iov[i].iov_base, 0, blk->iov[i].iov_len);
-	} else {
-		nr = chain_read_iov(&req->chain, blk->iov, CHAIN_MAX_SEGMENTS,
-				    len, &len);
-		ret = disk_write(blk->disk, blk->iov, nr, req->offset);
-	}
-	req->offset += len;
-	req->left -= len;
-	if (ret < 0) {
-		req->left = 0;
-		req->status = VIRTIO_BLK_S_IOERR;
-	}
-	req->ns += now_ns() - start;
-	return len;
-}
-
-/* Discards or zeroes a next part; an error is the end of it. */
-static size_t blk_clear(struct virtio_blk *blk, struct blk_request *req)
-{
-	uint64_t start = now_ns();
-	int64_t ret =
-		blk_ranges_step(&blk->ranges, blk->disk, req->op == OP_ZERO);
-
-	req->ns += now_ns() - start;
-	if (ret < 0) {
-		req->left = 0;
-		req->status = VIRTIO_BLK_S_IOERR;
-		return 0;
-	}
-	req->left -= (uint64_t)ret;
-	return (size_t)ret;
-}
-
-/* Whether all but the status byte is written. */
-static bool blk_done(const struct blk_request *req)
-{
-	return req->left == 0 && chain_writable(&req->chain) == 1;
-}
-
-/* Goes on with the request, by one slice at least.  False when the turn was
- * over before it was done.
- */
-static bool blk_continue(struct virtio_blk *blk, struct blk_request *req,
-			 struct blk_turn *turn)
-{
-	while (!blk_done(req)) {
-		size_t len = MIN(chain_writable(&req->chain) - 1, BLK_SLICE);
-
-		/* virtio 1.2 §2.7.8.2: len counts from the first writable byte,
-		 * so what lies before the status byte must have been written
-		 */
-		if (req->left == 0)
-			len = chain_write_zeros(&req->chain, len);
-		else if (req->op == OP_DISCARD || req->op == OP_ZERO)
-			len = blk_clear(blk, req);
-		else
-			len = blk_move(blk, req);
-		turn->bytes -= MIN(turn->bytes, len);
-		if (!blk_done(req) && blk_turn_over(turn))
-			return false;
-	}
-	return true;
-}
-
-static void blk_sync(struct virtio_blk *blk, struct blk_request *req)
-{
-	uint64_t start = now_ns();
-
-	if (disk_flush(blk->disk) < 0)
-		req->status = VIRTIO_BLK_S_IOERR;
-	req->ns += now_ns() - start;
-}
-
-static void blk_count(struct virtio_blk_stats *stats,
-		      const struct blk_request *req)
-{
-	uint64_t ok = req->status == VIRTIO_BLK_S_OK;
-
-	counter_add(&stats->errors, !ok);
-	switch (req->op) {
-	case OP_NONE:
-		break;
-	case OP_READ:
-		counter_add(&stats->reads, ok);
-		counter_add(&stats->read_bytes, ok * req->bytes);
-		histogram_add(&stats->read_ns, req->ns);
-		break;
-	case OP_WRITE:
-		counter_add(&stats->writes, ok);
-		counter_add(&stats->write_bytes, ok * req->bytes);
-		histogram_add(&stats->write_ns, req->ns);
-		break;
-	case OP_FLUSH:
-		counter_add(&stats->flushes, ok);
-		histogram_add(&stats->flush_ns, req->ns);
-		break;
-	case OP_DISCARD:
-		counter_add(&stats->discards, ok);
-		counter_add(&stats->discard_bytes, ok * req->bytes);
-		histogram_add(&stats->discard_ns, req->ns);
-		break;
-	case OP_ZERO:
-		counter_add(&stats->zeroes, ok);
-		counter_add(&stats->zero_bytes, ok * req->bytes);
-		histogram_add(&stats->zero_ns, req->ns);
-		break;
-	}
-}
-
-/* Makes stable what has to be, and answers. */
-static int blk_finish(struct virtio_blk *blk, struct blk_request *req,
-		      struct virtqueue *vq)
-{
-	bool wrote = req->op == OP_WRITE || req->op == OP_ZERO;
-
-	/* virtio 1.2 §5.2.6.2: without writeback, stable before completion */
-	if (req->status == VIRTIO_BLK_S_OK &&
-	    (req->op == OP_FLUSH || (wrote && !blk_writeback(blk))))
-		blk_sync(blk, req);
-	blk_count(&blk->stats, req);
-	chain_write(&req->chain, &req->status, 1);
-	req->held = false;
-	return virtq_push(vq, &req->chain, req->room);
+	do {
+		ret = blk_next(blk, q, &req);
+		if (ret <= 0)
+			return ret;
+		ret = blk_run(blk, req, &turn);
+		if (ret < 0)
+			return ret;
+	} while (!blk_turn_over(&turn));
+	/* The generic code rings again when the budget is used up. */
+	blk->vdev.vq[q].budget = 0;
+	return 0;
 }
 
 static int blk_queue_notify(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_blk *blk = to_blk(vdev);
-	struct blk_request *req = &blk->req;
-	struct virtqueue *vq = &vdev->vq[q];
-	struct blk_turn turn = { BLK_TURN_BYTES, now_ns() + BLK_TURN_NS };
-	int ret;
+	int ret = blk_serve(blk, q);
 
-	do {
-		if (!req->held) {
-			ret = virtq_pop(vq, &req->chain);
-			if (ret <= 0)
-				return ret;
-			ret = blk_begin(blk, req);
-			if (ret < 0)
-				return ret;
-		}
-		if (!blk_continue(blk, req, &turn))
-			break;
-		ret = blk_finish(blk, req, vq);
-		if (ret < 0)
-			return ret;
-	} while (!blk_turn_over(&turn));
-	/* The generic code rings again when the budget is used up. */
-	vq->budget = 0;
-	return 0;
+	/* Others may go on with what this queue has freed. */
+	for (unsigned int i = 0; i < vdev->nr_queues; i++) {
+		if (!blk->queue[i].starved || !blk_has_free(blk))
+			continue;
+		blk->queue[i].starved = false;
+		vdev->vq[i].budget = 0;
+	}
+	disk_submit(blk->disk);
+	return ret;
 }
 
-/* Half a write has been done then, as when the power fails. */
+/* The disk has done something: those requests can go on. */
+static void blk_collect(struct virtio_blk *blk)
+{
+	struct disk_io *io;
+
+	while ((io = disk_collect(blk->disk))) {
+		struct blk_request *req =
+			container_of(io, struct blk_request, io);
+		struct blk_queue *queue = &blk->queue[req->q];
+
+		queue->in_disk--;
+		blk_request_account(req);
+		if (blk->vdev.vq[req->q].live)
+			list_add(&queue->ready, &req->node);
+		else
+			blk_free(blk, req);
+	}
+}
+
+static void blk_disk_ready(void *user)
+{
+	struct virtio_blk *blk = user;
+	struct virtio_device *vdev = &blk->vdev;
+
+	pthread_mutex_lock(&vdev->lock);
+	blk_collect(blk);
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
+		if (!list_empty(&blk->queue[q].ready) || blk->queue[q].starved)
+			virtio_run_queue_locked(vdev, q);
+	}
+	virtio_idle_locked(vdev);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
+static bool blk_busy(struct virtio_device *vdev, unsigned int q)
+{
+	return to_blk(vdev)->queue[q].in_disk > 0;
+}
+
 static void blk_reset(struct virtio_device *vdev)
 {
 	struct virtio_blk *blk = to_blk(vdev);
 
-	blk->req.held = false;
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
+		struct list *ready = &blk->queue[q].ready;
+
+		while (!list_empty(ready))
+			blk_free(blk, container_of(list_take(ready),
+						   struct blk_request, node));
+		blk->queue[q].starved = false;
+	}
 	blk->config.wce = !disk_writethrough(blk->disk);
 }
 
@@ -409,26 +270,96 @@ static void blk_config_write(struct virtio_device *vdev, size_t off,
 		to_blk(vdev)->config.wce = *value;
 }
 
+/* Waits for what the disk has under way, and forgets it. */
+static int blk_abandon(struct virtio_blk *blk)
+{
+	uint64_t deadline = now_ns() + BLK_CLOSE_NS;
+	unsigned int in_disk = 0;
+	int ret = 0;
+
+	disk_set_user(blk->disk, NULL, NULL);
+	for (unsigned int q = 0; q < blk->vdev.nr_queues; q++)
+		in_disk += blk->queue[q].in_disk;
+	for (;;) {
+		while (disk_collect(blk->disk))
+			in_disk--;
+		if (in_disk == 0 || ret < 0)
+			return ret;
+		ret = disk_wait(blk->disk, deadline);
+	}
+}
+
 static void blk_destroy(struct virtio_device *vdev)
 {
 	struct virtio_blk *blk = to_blk(vdev);
 
+	gate_fini(&blk->gate);
+	/* The kernel may hold a request for ever; it is not freed then. */
+	if (blk_abandon(blk) < 0) {
+		log_warn("disk: the host has not answered for %u s; requests "
+			 "are left undone",
+			 (unsigned int)(BLK_CLOSE_NS / 1000000000u));
+		return;
+	}
 	disk_close(blk->disk);
+	munmap(blk->request, BLK_REQUESTS * sizeof(blk->request[0]));
 	free(blk);
 }
+
+static const struct telemetry_field blk_fields[] = {
+	{ "reads", offsetof(struct virtio_blk, stats.reads),
+	  TELEMETRY_COUNTER },
+	{ "writes", offsetof(struct virtio_blk, stats.writes),
+	  TELEMETRY_COUNTER },
+	{ "flushes", offsetof(struct virtio_blk, stats.flushes),
+	  TELEMETRY_COUNTER },
+	{ "discards", offsetof(struct virtio_blk, stats.discards),
+	  TELEMETRY_COUNTER },
+	{ "zeroes", offsetof(struct virtio_blk, stats.zeroes),
+	  TELEMETRY_COUNTER },
+	{ "read_bytes", offsetof(struct virtio_blk, stats.read_bytes),
+	  TELEMETRY_COUNTER },
+	{ "write_bytes", offsetof(struct virtio_blk, stats.write_bytes),
+	  TELEMETRY_COUNTER },
+	{ "discard_bytes", offsetof(struct virtio_blk, stats.discard_bytes),
+	  TELEMETRY_COUNTER },
+	{ "zero_bytes", offsetof(struct virtio_blk, stats.zero_bytes),
+	  TELEMETRY_COUNTER },
+	{ "errors", offsetof(struct virtio_blk, stats.errors),
+	  TELEMETRY_COUNTER },
+	{ "in_hand", offsetof(struct virtio_blk, stats.in_hand),
+	  TELEMETRY_COUNTER },
+	{ "in_hand_peak", offsetof(struct virtio_blk, stats.in_hand_peak),
+	  TELEMETRY_COUNTER },
+	{ "read_ns", offsetof(struct virtio_blk, stats.read_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "write_ns", offsetof(struct virtio_blk, stats.write_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "flush_ns", offsetof(struct virtio_blk, stats.flush_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "discard_ns", offsetof(struct virtio_blk, stats.discard_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "zero_ns", offsetof(struct virtio_blk, stats.zero_ns),
+	  TELEMETRY_HISTOGRAM },
+	{ "stall_ns", offsetof(struct virtio_blk, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
 
 static const struct virtio_device_ops blk_ops = {
 	.name = "blk",
 	.device_id = VIRTIO_ID_BLOCK,
 	.features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_RO |
 		    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH |
-		    1ull << VIRTIO_BLK_F_CONFIG_WCE |
+		    1ull << VIRTIO_BLK_F_CONFIG_WCE | 1ull << VIRTIO_BLK_F_MQ |
 		    1ull << VIRTIO_BLK_F_DISCARD |
 		    1ull << VIRTIO_BLK_F_WRITE_ZEROES,
-	.nr_queues = 1,
+	.fields = blk_fields,
+	.nr_fields = ARRAY_SIZE(blk_fields),
+	.nr_queues = VIRTIO_MAX_QUEUES,
 	.queue_size = BLK_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_blk_config),
 	.reset = blk_reset,
+	.busy = blk_busy,
 	.queue_notify = blk_queue_notify,
 	.config_read = blk_config_read,
 	.config_write = blk_config_write,
@@ -440,7 +371,7 @@ static uint64_t blk_configure(struct virtio_blk *blk)
 {
 	struct virtio_blk_config *config = &blk->config;
 	const struct disk *disk = blk->disk;
-	uint64_t features = blk_ops.features;
+	uint64_t features = blk_ops.features & ~(1ull << VIRTIO_BLK_F_MQ);
 
 	config->capacity = blk->sectors;
 	/* Two descriptors are the header's and the status byte's. */
@@ -474,11 +405,122 @@ int virtio_blk_create(const struct virtio_env *env, struct disk *disk,
 
 	if (!blk)
 		return -ENOMEM;
+	/* Mapped, so that what is never used takes no memory. */
+	blk->request = mmap(NULL, BLK_REQUESTS * sizeof(blk->request[0]),
+			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	if (blk->request == MAP_FAILED) {
+		free(blk);
+		return -ENOMEM;
+	}
 	blk->disk = disk;
 	blk->sectors = disk_sectors(disk);
+	disk_set_user(disk, blk_disk_ready, blk);
 	virtio_device_init(&blk->vdev, &blk_ops, env, blk_configure(blk));
+	blk->vdev.nr_queues = 1;
+	gate_init(&blk->gate, &blk->vdev, VIRTIO_MAX_QUEUES);
 	*owned = &blk->vdev;
 	return 0;
+}
+
+void virtio_blk_set_queues(struct virtio_device *vdev, unsigned int nr)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+
+	assert(vdev->ops == &blk_ops && nr >= 1 && nr <= BLK_MAX_QUEUES);
+	vdev->nr_queues = nr;
+	if (nr == 1)
+		return;
+	/* virtio 1.2 §5.2.4: the field is there with MQ only */
+	vdev->features |= 1ull << VIRTIO_BLK_F_MQ;
+	blk->config.num_queues = (uint16_t)nr;
+}
+
+/* Whether anything is under way, or can go on. */
+static bool blk_in_hand(const struct virtio_blk *blk)
+{
+	const struct virtio_device *vdev = &blk->vdev;
+
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
+		if (blk->queue[q].in_disk > 0)
+			return true;
+		if (virtio_running(vdev) && vdev->vq[q].live &&
+		    !list_empty(&blk->queue[q].ready))
+			return true;
+	}
+	return false;
+}
+
+static void blk_run_all(struct virtio_blk *blk)
+{
+	for (unsigned int q = 0; q < blk->vdev.nr_queues; q++)
+		virtio_run_queue_locked(&blk->vdev, q);
+}
+
+int virtio_blk_drain(struct virtio_device *vdev, uint64_t timeout_ns)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+	uint64_t deadline = now_ns() + timeout_ns;
+	int ret = 0;
+
+	assert(vdev->ops == &blk_ops);
+	pthread_mutex_lock(&vdev->lock);
+	blk->held = true;
+	blk_run_all(blk);
+	while (blk_in_hand(blk) && ret == 0) {
+		if (now_ns() >= deadline) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+		pthread_mutex_unlock(&vdev->lock);
+		ret = disk_wait(blk->disk, deadline);
+		pthread_mutex_lock(&vdev->lock);
+		blk_run_all(blk);
+	}
+	pthread_mutex_unlock(&vdev->lock);
+	return ret;
+}
+
+void virtio_blk_resume(struct virtio_device *vdev)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+
+	assert(vdev->ops == &blk_ops);
+	pthread_mutex_lock(&vdev->lock);
+	blk->held = false;
+	blk_run_all(blk);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
+static void blk_set_capacity(struct virtio_blk *blk)
+{
+	blk->sectors = disk_sectors(blk->disk);
+	blk->config.capacity = blk->sectors;
+	/* virtio 1.2 §5.2.6.1: drivers look at the capacity then */
+	virtio_config_changed_locked(&blk->vdev);
+}
+
+int virtio_blk_replace(struct virtio_device *vdev, struct disk *disk,
+		       uint64_t timeout_ns)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+	int ret;
+
+	assert(vdev->ops == &blk_ops);
+	if (disk_read_only(disk) != disk_read_only(blk->disk))
+		return -EINVAL;
+	ret = virtio_blk_drain(vdev, timeout_ns);
+	if (ret == 0) {
+		pthread_mutex_lock(&vdev->lock);
+		disk_set_user(blk->disk, NULL, NULL);
+		disk_close(blk->disk);
+		blk->disk = disk;
+		disk_set_user(disk, blk_disk_ready, blk);
+		blk_set_capacity(blk);
+		pthread_mutex_unlock(&vdev->lock);
+	}
+	virtio_blk_resume(vdev);
+	return ret;
 }
 
 bool virtio_blk_resized(struct virtio_device *vdev)
@@ -489,14 +531,21 @@ bool virtio_blk_resized(struct virtio_device *vdev)
 	assert(vdev->ops == &blk_ops);
 	pthread_mutex_lock(&vdev->lock);
 	resized = disk_resize(blk->disk);
-	if (resized) {
-		blk->sectors = disk_sectors(blk->disk);
-		blk->config.capacity = blk->sectors;
-		/* virtio 1.2 §5.2.6.1: drivers look at the capacity then */
-		virtio_config_changed_locked(vdev);
-	}
+	if (resized)
+		blk_set_capacity(blk);
 	pthread_mutex_unlock(&vdev->lock);
 	return resized;
+}
+
+void virtio_blk_set_rate(struct virtio_device *vdev,
+			 const struct rate_change *change)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+
+	assert(vdev->ops == &blk_ops);
+	pthread_mutex_lock(&vdev->lock);
+	gate_set(&blk->gate, change);
+	pthread_mutex_unlock(&vdev->lock);
 }
 
 const struct virtio_blk_stats *

@@ -52,25 +52,25 @@ uint8_t blk_ranges_read(struct blk_ranges *r, struct chain *c, uint32_t type,
 	return status;
 }
 
-int64_t blk_ranges_step(struct blk_ranges *r, struct disk *disk, bool zero)
+void blk_ranges_next(struct blk_ranges *r, uint64_t *offset, uint64_t *len,
+		     bool *unmap)
 {
 	const struct virtio_blk_discard_write_zeroes *range;
-	uint64_t offset, len;
-	int64_t ret;
 
 	for (;;) {
 		range = &r->range[r->next];
-		len = (uint64_t)range->num_sectors * SECTOR_SIZE - r->done;
-		if (len > 0)
+		*len = (uint64_t)range->num_sectors * SECTOR_SIZE - r->done;
+		if (*len > 0)
 			break;
 		r->next++;
 		r->done = 0;
 		assert(r->next < r->nr);
 	}
-	offset = range->sector * SECTOR_SIZE + r->done;
-	ret = zero ? disk_zero(disk, offset, len, range->flags != 0)
-		   : disk_discard(disk, offset, len);
-	if (ret > 0)
-		r->done += (uint64_t)ret;
-	return ret;
+	*offset = range->sector * SECTOR_SIZE + r->done;
+	*unmap = range->flags != 0;
+}
+
+void blk_ranges_advance(struct blk_ranges *r, uint64_t bytes)
+{
+	r->done += bytes;
 }

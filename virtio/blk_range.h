@@ -34,9 +34,13 @@ struct blk_ranges {
 uint8_t blk_ranges_read(struct blk_ranges *r, struct chain *c, uint32_t type,
 			uint64_t sectors, uint64_t *bytes);
 
-/* Does a next part of it on DISK: discards, or with ZERO makes zeros.  Returns
- * the bytes that this was, or -errno.  Only while there are bytes left.
+/* What is still to be done of the segment in hand: *OFFSET and *LEN in bytes,
+ * *UNMAP of a write-zeroes request.  Only while there are bytes left.
  */
-int64_t blk_ranges_step(struct blk_ranges *r, struct disk *disk, bool zero);
+void blk_ranges_next(struct blk_ranges *r, uint64_t *offset, uint64_t *len,
+		     bool *unmap);
+
+/* BYTES of that are done. */
+void blk_ranges_advance(struct blk_ranges *r, uint64_t bytes);
 
 #endif

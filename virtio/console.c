@@ -10,6 +10,10 @@
  * it in `rest`; nothing more is popped until the port is writable.  So a guest
  * that writes without end waits for its terminal and costs us nothing.
  *
+ * With a rate limit the same chain is written in pieces for which there are
+ * tokens: a piece is paid for before the port is offered it, and the chain
+ * stays in flight while the gate holds it up.
+ *
  * Input waits in a fifo until the driver has buffers.  The port is asked for no
  * more than fits.  Before DRIVER_OK nothing fits, so what was typed early (or
  * piped in) is not lost in the reset with which every driver begins.
@@ -32,6 +36,7 @@
 #include "base/util.h"
 #include "virtio/chain.h"
 #include "virtio/console.h"
+#include "virtio/gate.h"
 
 #define CONSOLE_QUEUE_SIZE 64
 #define CONSOLE_INPUT	   4096 /* bytes that wait for buffers */
@@ -40,6 +45,9 @@
 #define CONSOLE_TURN	   KIB(256) /* bytes after which the loop gets a turn */
 
 enum { RECEIVEQ, TRANSMITQ, NR_QUEUES }; /* virtio 1.2 §5.3.2 */
+
+/* What passes the gate besides TRANSMITQ. */
+enum { EMERGENCY = NR_QUEUES, NR_LINES };
 
 struct virtio_console {
 	struct virtio_device vdev; /* its lock covers the rest */
@@ -55,8 +63,12 @@ struct virtio_console {
 	struct chain tx;
 	bool tx_held;	   /* tx is in flight */
 	struct iovec rest; /* taken from tx, not yet by the port */
+	bool rest_paid;	   /* the gate let it pass */
+	bool tx_begun;	   /* and something of tx */
+	struct gate gate;
 
 	struct fifo emerg;
+	size_t emerg_paid; /* bytes at its front that the gate let pass */
 	struct loop_source emerg_bell;
 	int emerg_fd;
 
@@ -134,6 +146,25 @@ static int console_receive(struct virtio_console *con, struct virtqueue *vq)
 
 /* Output. */
 
+/* Whether there is a piece of the chain in flight that may be written. */
+static bool console_take(struct virtio_console *con)
+{
+	uint64_t most = MIN(CONSOLE_CHUNK, rate_most_bytes(&con->gate.rate));
+	struct rate_amount want = { .ops = !con->tx_begun };
+	size_t len;
+
+	if (con->rest.iov_len == 0) {
+		chain_read_iov(&con->tx, &con->rest, 1, most, &len);
+		con->rest_paid = false;
+	}
+	want.bytes = con->rest.iov_len;
+	if (!con->rest_paid && !gate_pass(&con->gate, TRANSMITQ, want))
+		return false;
+	con->rest_paid = true;
+	con->tx_begun = true;
+	return true;
+}
+
 /* Writes what is left of the chain in flight, until TURN is used up.  True when
  * all of it was taken.
  */
@@ -146,8 +177,8 @@ static bool console_send(struct virtio_console *con, size_t *turn)
 
 		if (*turn == 0)
 			return false;
-		if (rest->iov_len == 0)
-			chain_read_iov(&con->tx, rest, 1, CONSOLE_CHUNK, &n);
+		if (!console_take(con))
+			return false;
 		n = con->port->write(con->port, rest->iov_base, rest->iov_len);
 		counter_add(&con->stats.out_bytes, n);
 		rest->iov_base = (uint8_t *)rest->iov_base + n;
@@ -170,6 +201,7 @@ static int console_transmit(struct virtio_console *con, struct virtqueue *vq)
 			if (ret <= 0)
 				return ret;
 			con->tx_held = true;
+			con->tx_begun = false;
 		}
 		if (!console_send(con, &turn))
 			break;
@@ -179,8 +211,9 @@ static int console_transmit(struct virtio_console *con, struct virtqueue *vq)
 		if (ret < 0)
 			return ret;
 	}
-	/* The port is full and will call writable(), or it is the others' turn:
-	 * the generic code rings again when the budget is used up.
+	/* The port is full and will call writable(), or there are no tokens and
+	 * the gate goes on, or it is the others' turn: the generic code rings
+	 * again when the budget is used up.
 	 */
 	if (turn == 0)
 		vq->budget = 0;
@@ -212,13 +245,31 @@ static void console_send_emergency(struct virtio_console *con)
 	while (con->emerg.used > 0) {
 		size_t len;
 		const void *data = fifo_peek(&con->emerg, &len);
-		size_t n = con->port->write(con->port, data, len);
+		size_t n;
 
+		if (con->emerg_paid == 0) {
+			len = MIN(len, rate_most_bytes(&con->gate.rate));
+			if (!gate_pass(&con->gate, EMERGENCY,
+				       (struct rate_amount){ .bytes = len }))
+				return;
+			con->emerg_paid = len;
+		}
+		len = MIN(len, con->emerg_paid);
+		n = con->port->write(con->port, data, len);
 		counter_add(&con->stats.emerg_bytes, n);
 		fifo_drop(&con->emerg, n);
+		con->emerg_paid -= n;
 		if (n < len)
 			return; /* writable() goes on */
 	}
+}
+
+static void console_resume(struct virtio_device *vdev, unsigned int line)
+{
+	if (line == EMERGENCY)
+		console_send_emergency(to_console(vdev));
+	else
+		virtio_run_queue_locked(vdev, line);
 }
 
 static void console_emergency(struct loop_source *source, uint32_t events)
@@ -316,16 +367,32 @@ static void console_destroy(struct virtio_device *vdev)
 	struct virtio_console *con = to_console(vdev);
 
 	con->port->user = NULL;
+	gate_fini(&con->gate);
 	loop_remove(vdev->env.loop, &con->emerg_bell);
 	close(con->emerg_fd);
 	free(con);
 }
+
+static const struct telemetry_field console_fields[] = {
+	{ "out_bytes", offsetof(struct virtio_console, stats.out_bytes),
+	  TELEMETRY_COUNTER },
+	{ "in_bytes", offsetof(struct virtio_console, stats.in_bytes),
+	  TELEMETRY_COUNTER },
+	{ "emerg_bytes", offsetof(struct virtio_console, stats.emerg_bytes),
+	  TELEMETRY_COUNTER },
+	{ "emerg_dropped", offsetof(struct virtio_console, stats.emerg_dropped),
+	  TELEMETRY_COUNTER },
+	{ "stall_ns", offsetof(struct virtio_console, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
 
 static const struct virtio_device_ops console_ops = {
 	.name = "console",
 	.device_id = VIRTIO_ID_CONSOLE,
 	.features = 1ull << VIRTIO_CONSOLE_F_SIZE |
 		    1ull << VIRTIO_CONSOLE_F_EMERG_WRITE,
+	.fields = console_fields,
+	.nr_fields = ARRAY_SIZE(console_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = CONSOLE_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_console_config),
@@ -367,6 +434,8 @@ int virtio_console_create(const struct virtio_env *env, struct port *port,
 	if (ret < 0)
 		goto err_close;
 	virtio_device_init(&con->vdev, &console_ops, env, console_ops.features);
+	gate_init(&con->gate, &con->vdev, NR_LINES);
+	con->gate.resume = console_resume;
 	port->user = &con->user;
 	*owned = &con->vdev;
 	return 0;
@@ -376,6 +445,17 @@ err_close:
 err_free:
 	free(con);
 	return ret;
+}
+
+void virtio_console_set_rate(struct virtio_device *vdev,
+			     const struct rate_change *change)
+{
+	struct virtio_console *con = to_console(vdev);
+
+	assert(vdev->ops == &console_ops);
+	pthread_mutex_lock(&vdev->lock);
+	gate_set(&con->gate, change);
+	pthread_mutex_unlock(&vdev->lock);
 }
 
 const struct virtio_console_stats *

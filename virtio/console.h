@@ -6,6 +6,7 @@
 #define MOTE_VIRTIO_CONSOLE_H
 
 #include "base/port.h"
+#include "base/rate.h"
 #include "base/telemetry.h"
 #include "virtio/virtio.h"
 
@@ -22,6 +23,13 @@ struct virtio_console_stats {
  */
 int virtio_console_create(const struct virtio_env *env, struct port *port,
 			  struct virtio_device **owned);
+
+/* Limits the output of VDEV, which must be a console: bytes, emergency ones
+ * too, and the driver's buffers (operations).  At once, and for the next
+ * driver, too.  Loop; takes the lock.
+ */
+void virtio_console_set_rate(struct virtio_device *vdev,
+			     const struct rate_change *change);
 
 /* The counters of VDEV, which must be a console; they live as long. */
 const struct virtio_console_stats *

@@ -12,6 +12,10 @@
  * this file writes it too, when DRIVER_OK is set (chains may have been waiting
  * for it) and when a queue has used up its budget.  That the doorbell is the
  * only way in, keeps every queue on the loop.
+ *
+ * While the loop polls, it looks at the ring of a queue whose doorbell has
+ * rung, and the driver is not asked to ring it: that saves the guest the exit
+ * and us the wake-up.  Before the loop sleeps, doorbell_settle() asks.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -76,12 +80,6 @@ static void virtio_needs_reset(struct virtio_device *vdev, unsigned int q,
 		virtio_interrupt(vdev, VIRTIO_MMIO_INT_CONFIG);
 }
 
-static bool virtio_running(const struct virtio_device *vdev)
-{
-	return (vdev->status & (S_DRIVER_OK | S_NEEDS_RESET | S_FAILED)) ==
-	       S_DRIVER_OK;
-}
-
 /* Rings the doorbell of queue Q from inside.  Any thread. */
 static void virtio_ring_doorbell(struct virtio_device *vdev, unsigned int q)
 {
@@ -102,10 +100,41 @@ static void doorbell_ready(struct loop_source *source, uint32_t events)
 	virtio_doorbell(bell->vdev, bell->q);
 }
 
+static bool doorbell_look(struct loop_poll *poll)
+{
+	struct virtio_doorbell *bell =
+		container_of(poll, struct virtio_doorbell, poll);
+	struct virtio_device *vdev = bell->vdev;
+	bool more;
+
+	pthread_mutex_lock(&vdev->lock);
+	more = virtio_running(vdev) && virtq_look(&vdev->vq[bell->q]);
+	if (more) {
+		counter_add(&vdev->looks, 1);
+		virtio_run_queue_locked(vdev, bell->q);
+	}
+	pthread_mutex_unlock(&vdev->lock);
+	return more;
+}
+
+static void doorbell_settle(struct loop_poll *poll)
+{
+	struct virtio_doorbell *bell =
+		container_of(poll, struct virtio_doorbell, poll);
+	struct virtio_device *vdev = bell->vdev;
+
+	pthread_mutex_lock(&vdev->lock);
+	if (virtq_settle(&vdev->vq[bell->q]))
+		virtio_ring_doorbell(vdev, bell->q);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
 void virtio_device_init(struct virtio_device *vdev,
 			const struct virtio_device_ops *ops,
 			const struct virtio_env *env, uint64_t features)
 {
+	pthread_condattr_t monotonic;
+
 	assert(ops->nr_queues <= VIRTIO_MAX_QUEUES);
 	assert(ops->queue_size > 0 && ops->queue_size <= VIRTQ_MAX_SIZE &&
 	       (ops->queue_size & (ops->queue_size - 1)) == 0);
@@ -113,10 +142,17 @@ void virtio_device_init(struct virtio_device *vdev,
 	vdev->ops = ops;
 	vdev->env = *env;
 	vdev->features = features | TRANSPORT_FEATURES;
+	vdev->nr_queues = ops->nr_queues;
 	pthread_mutex_init(&vdev->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&vdev->idle, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	for (unsigned int q = 0; q < VIRTIO_MAX_QUEUES; q++) {
 		vdev->doorbell[q] = (struct virtio_doorbell){
 			.source = { .ready = doorbell_ready, .fd = -1 },
+			.poll = { .look = doorbell_look,
+				  .settle = doorbell_settle },
 			.vdev = vdev,
 			.q = q,
 			.fd = -1,
@@ -126,10 +162,11 @@ void virtio_device_init(struct virtio_device *vdev,
 
 static void virtio_device_stop(struct virtio_device *vdev)
 {
-	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 		struct virtio_doorbell *bell = &vdev->doorbell[q];
 
 		loop_remove(vdev->env.loop, &bell->source);
+		loop_unwatch(vdev->env.loop, &bell->poll);
 		if (bell->fd >= 0)
 			close(bell->fd);
 		bell->fd = -1;
@@ -138,7 +175,7 @@ static void virtio_device_stop(struct virtio_device *vdev)
 
 int virtio_device_start(struct virtio_device *vdev)
 {
-	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 		struct virtio_doorbell *bell = &vdev->doorbell[q];
 		int ret;
 
@@ -158,6 +195,7 @@ void virtio_device_destroy(struct virtio_device *vdev)
 {
 	virtio_device_stop(vdev);
 	pthread_mutex_destroy(&vdev->lock);
+	pthread_cond_destroy(&vdev->idle);
 	vdev->ops->destroy(vdev);
 }
 
@@ -185,17 +223,73 @@ static bool virtio_features_ok(const struct virtio_device *vdev)
 	       virtio_has_feature(vdev, VIRTIO_F_VERSION_1);
 }
 
+static bool virtio_busy(struct virtio_device *vdev, unsigned int q)
+{
+	return vdev->ops->busy && vdev->ops->busy(vdev, q);
+}
+
+bool virtio_queue_ready(struct virtio_device *vdev, unsigned int q)
+{
+	return vdev->vq[q].live || virtio_busy(vdev, q);
+}
+
+/* Whether any queue that is not live is still in use. */
+static bool virtio_stopping(struct virtio_device *vdev)
+{
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
+		if (!vdev->vq[q].live && virtio_busy(vdev, q))
+			return true;
+	}
+	return false;
+}
+
+/* Waits for what was stopped to be idle, as long as it is worth while. */
+static void virtio_wait_idle(struct virtio_device *vdev)
+{
+	uint64_t end = now_ns() + vdev->patience_ns;
+	const struct timespec deadline = {
+		.tv_sec = (time_t)(end / 1000000000u),
+		.tv_nsec = (long)(end % 1000000000u),
+	};
+
+	while (vdev->patience_ns > 0 && virtio_stopping(vdev)) {
+		if (pthread_cond_timedwait(&vdev->idle, &vdev->lock,
+					   &deadline) != 0)
+			return;
+	}
+}
+
+void virtio_idle_locked(struct virtio_device *vdev)
+{
+	if (virtio_stopping(vdev))
+		return;
+	/* virtio 1.2 §2.4.1, §4.2.3.1: Status is 0 when the reset is done */
+	if (vdev->resetting) {
+		vdev->interrupt_status = 0;
+		vdev->status = 0;
+	}
+	vdev->resetting = false;
+	pthread_cond_broadcast(&vdev->idle);
+}
+
+void virtio_stop_queue_locked(struct virtio_device *vdev, unsigned int q)
+{
+	virtq_disable(&vdev->vq[q]);
+	virtio_wait_idle(vdev);
+}
+
 /* virtio 1.2 §2.4.1, §4.2.2.1: back to the state after creation */
 static void virtio_reset(struct virtio_device *vdev)
 {
 	if (vdev->ops->reset)
 		vdev->ops->reset(vdev);
-	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++)
+	for (unsigned int q = 0; q < vdev->nr_queues; q++)
 		virtq_disable(&vdev->vq[q]);
-	vdev->interrupt_status = 0;
 	vdev->driver_features = 0;
 	vdev->features_beyond = false;
-	vdev->status = 0;
+	vdev->resetting = true;
+	virtio_idle_locked(vdev);
+	virtio_wait_idle(vdev);
 }
 
 static void virtio_activate(struct virtio_device *vdev)
@@ -203,7 +297,7 @@ static void virtio_activate(struct virtio_device *vdev)
 	if (vdev->ops->activate)
 		vdev->ops->activate(vdev);
 	/* virtio 1.2 §2.1.2: what was made available early is served now */
-	for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 		if (vdev->vq[q].live)
 			virtio_ring_doorbell(vdev, q);
 	}
@@ -215,6 +309,8 @@ void virtio_set_status_locked(struct virtio_device *vdev, uint8_t status)
 		virtio_reset(vdev);
 		return;
 	}
+	if (vdev->resetting)
+		return;
 	/* virtio 1.2 §2.1.1: the driver does not clear bits.  NEEDS_RESET is
 	 * not the driver's, and bits that are not defined stay clear.
 	 */
@@ -248,25 +344,43 @@ static void virtio_finish_queue(struct virtio_device *vdev, unsigned int q)
 	vq->budget = VIRTQ_NO_BUDGET;
 }
 
+/* Whether the driver wants to hear of what was given back of queue Q. */
+static bool virtio_notify_due(struct virtio_device *vdev, unsigned int q)
+{
+	struct virtio_queue_stats *stats = &vdev->queue_stats[q];
+	struct virtqueue *vq = &vdev->vq[q];
+	uint16_t used = vq->next_used - vq->notified_used;
+	bool due;
+
+	if (!vq->live || used == 0)
+		return false;
+	due = virtq_should_notify(vq);
+	counter_add(&stats->used, used);
+	counter_add(&stats->suppressed, !due);
+	return due;
+}
+
 void virtio_run_queue_locked(struct virtio_device *vdev, unsigned int q)
 {
 	bool notify = false;
+	uint64_t begin;
 	int ret;
 
 	/* virtio 1.2 §2.1.2: nothing is consumed before DRIVER_OK; §4.2.2.1:
 	 * nor while QueueReady is 0
 	 */
-	if (!virtio_running(vdev) || q >= vdev->ops->nr_queues ||
-	    !vdev->vq[q].live)
+	if (!virtio_running(vdev) || q >= vdev->nr_queues || !vdev->vq[q].live)
 		return;
 	/* A device may take from other queues of its own, too. */
-	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++)
+	for (unsigned int i = 0; i < vdev->nr_queues; i++)
 		vdev->vq[i].budget = vdev->vq[i].size;
+	begin = now_ns();
 	ret = vdev->ops->queue_notify(vdev, q);
-	for (unsigned int i = 0; i < vdev->ops->nr_queues; i++) {
+	for (unsigned int i = 0; i < vdev->nr_queues; i++) {
 		virtio_finish_queue(vdev, i);
-		notify |= virtq_should_notify(&vdev->vq[i]);
+		notify |= virtio_notify_due(vdev, i);
 	}
+	histogram_add(&vdev->run_ns, now_ns() - begin);
 	/* virtio 1.2 §2.7.7.2: of what was used before an error, too */
 	if (notify)
 		virtio_interrupt(vdev, VIRTIO_MMIO_INT_VRING);
@@ -278,7 +392,7 @@ void virtio_doorbell(struct virtio_device *vdev, unsigned int q)
 {
 	uint64_t rings;
 
-	if (q >= vdev->ops->nr_queues)
+	if (q >= vdev->nr_queues)
 		return;
 	/* Drained first: a ring that comes after this wakes the loop again.
 	 * EAGAIN when it was not the eventfd that brought us here.
@@ -288,10 +402,28 @@ void virtio_doorbell(struct virtio_device *vdev, unsigned int q)
 		rings = 0;
 	pthread_mutex_lock(&vdev->lock);
 	counter_add(&vdev->doorbells, 1);
-	if (virtio_running(vdev))
-		histogram_add(&vdev->queue_depth, virtq_depth(&vdev->vq[q]));
+	counter_add(&vdev->queue_stats[q].kicks, 1);
+	if (virtio_running(vdev)) {
+		unsigned int depth = virtq_depth(&vdev->vq[q]);
+
+		histogram_add(&vdev->queue_depth, depth);
+		counter_raise(&vdev->queue_stats[q].peak,
+			      depth + vdev->vq[q].nr_in_flight);
+	}
+	if (loop_is_polling(vdev->env.loop)) {
+		vdev->vq[q].watched = true;
+		loop_watch(vdev->env.loop, &vdev->doorbell[q].poll);
+	}
 	virtio_run_queue_locked(vdev, q);
 	pthread_mutex_unlock(&vdev->lock);
+}
+
+unsigned int virtio_queue_depth_locked(const struct virtio_device *vdev,
+				       unsigned int q)
+{
+	const struct virtqueue *vq = &vdev->vq[q];
+
+	return vq->live ? virtq_depth(vq) + vq->nr_in_flight : 0;
 }
 
 void virtio_config_changed_locked(struct virtio_device *vdev)

@@ -2,16 +2,18 @@
 /*
  * disk.c - a raw disk image: the block device's back end
  *
- * Theory of operation.  One descriptor, positioned vectored I/O, one caller at
- * a time.  The kernel may move fewer bytes than it was asked to (a signal, a
- * limit, its own maximum), so a request is a cursor over the caller's iovec
- * that goes round until all is moved.
+ * Theory of operation.  One descriptor, positioned vectored I/O.  What is here
+ * is done when the call returns; disk_io.c has what takes longer.  The kernel
+ * may move fewer bytes than it was asked to (a signal, a limit, its own
+ * maximum), so a request is a cursor over the caller's iovec that goes round
+ * until all is moved.
  *
  * With O_DIRECT, memory, lengths and offsets must be aligned to what the host's
  * device wants.  Guest memory usually is, and then goes to the kernel as it is.
  * A request that is not aligned passes through a bounce buffer, in spans of
  * whole blocks; a write that covers a block in part reads that block first.
- * Nobody else writes in between: we hold the image's write lock.
+ * Nobody else writes in between: we hold the image's write lock, and disk_io.c
+ * keeps our own writes away.
  *
  * A file may shrink under us.  What it has lost reads as zeros; a write there
  * fails rather than make the file longer again behind its owner's back, so each
@@ -20,7 +22,8 @@
  *
  * The lock belongs to the open file (F_OFD_SETLK), not to the process: two
  * disks of one machine exclude each other too, and no unrelated close() of the
- * same file drops it.
+ * same file drops it.  It is an open file of its own: the ring's table holds
+ * the other for a while after the process has ended, and the lock would stay.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +38,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
-#include "virtio/disk.h"
-#include "virtio/hole.h"
+#include "virtio/disk_priv.h"
 
 #define DISK_BOUNCE_SIZE KIB(128)
 #define DISK_BATCH	 64 /* segments handed to the kernel at a time */
@@ -46,21 +48,6 @@
  * way, before it answers.
  */
 #define DISK_HOLE_SIZE MIB(16)
-
-struct disk {
-	int fd;
-	bool read_only;
-	bool direct;
-	bool writethrough;
-	uint64_t size;	    /* bytes, whole blocks */
-	uint32_t block;	    /* of offsets and lengths */
-	uint32_t mem_align; /* of memory, with direct */
-	uint8_t *bounce;    /* DISK_BOUNCE_SIZE bytes, with direct */
-	int flush_error;    /* -errno of the first flush that failed, or 0 */
-	char id[DISK_ID_BYTES];
-	struct hole_puncher hole;
-	uint8_t zeros[PAGE_SIZE]; /* never written */
-};
 
 /* What is left of a caller's iovec. */
 struct disk_cursor {
@@ -141,8 +128,7 @@ static off_t disk_end(const struct disk *disk)
 	return end < 0 ? -errno : end;
 }
 
-/* Whether LEN bytes at OFFSET are still there to be written. */
-static int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
+int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
 {
 	off_t end = disk_end(disk);
 
@@ -152,10 +138,7 @@ static int disk_reaches(const struct disk *disk, uint64_t offset, uint64_t len)
 								     : -ENXIO;
 }
 
-/* A read with O_DIRECT has stopped inside a block.  It does so at the end of
- * the file, and where it cannot go on from there, nothing but zeros follow.
- */
-static int disk_end_of_file(const struct disk *disk, uint64_t offset)
+int disk_end_of_file(const struct disk *disk, uint64_t offset)
 {
 	off_t end = disk_end(disk);
 
@@ -171,8 +154,9 @@ static int disk_transfer(struct disk *disk, struct disk_cursor *c, size_t len,
 	while (len > 0) {
 		int nr = cursor_batch(*c, batch, len);
 		off_t off = (off_t)offset;
-		ssize_t got = write ? pwritev(disk->fd, batch, nr, off)
-				    : preadv(disk->fd, batch, nr, off);
+		/* preadv2(2), as in disk_ring.c: one system call for both. */
+		ssize_t got = syscall(write ? SYS_pwritev2 : SYS_preadv2,
+				      disk->fd, batch, (long)nr, off, 0L, 0L);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -184,6 +168,9 @@ static int disk_transfer(struct disk *disk, struct disk_cursor *c, size_t len,
 
 		if (got == 0 ||
 		    (disk->direct && !IS_ALIGNED((size_t)got, disk->block))) {
+			/* With O_DIRECT a read stops inside a block at the end
+			 * of the file only.
+			 */
 			int ret = write ? -EIO : disk_end_of_file(disk, offset);
 
 			if (ret == 0)
@@ -233,27 +220,35 @@ static int disk_bounce(struct disk *disk, struct disk_cursor *c, size_t len,
 	return 0;
 }
 
+bool disk_is_aligned(const struct disk *disk, const struct iovec *iov,
+		     unsigned int nr, uint64_t offset)
+{
+	if (!disk->direct)
+		return true;
+	for (unsigned int i = 0; i < nr; i++) {
+		uintptr_t base = (uintptr_t)iov[i].iov_base;
+
+		if (iov[i].iov_len > 0 && !IS_ALIGNED(base, disk->mem_align))
+			return false;
+		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
+			return false;
+	}
+	return IS_ALIGNED(offset, disk->block);
+}
+
 static int disk_move(struct disk *disk, const struct iovec *iov,
 		     unsigned int nr, uint64_t offset, bool write)
 {
 	struct disk_cursor c = { iov, 0 };
-	bool aligned = IS_ALIGNED(offset, disk->block);
 	size_t len = 0;
 	int ret;
 
-	for (unsigned int i = 0; i < nr; i++) {
-		uintptr_t base = (uintptr_t)iov[i].iov_base;
-
+	for (unsigned int i = 0; i < nr; i++)
 		len += iov[i].iov_len;
-		if (iov[i].iov_len > 0 && !IS_ALIGNED(base, disk->mem_align))
-			aligned = false;
-		if (!IS_ALIGNED(iov[i].iov_len, disk->block))
-			aligned = false;
-	}
 	ret = write ? disk_reaches(disk, offset, len) : 0;
 	if (ret < 0)
 		return ret;
-	if (disk->direct && !aligned)
+	if (!disk_is_aligned(disk, iov, nr, offset))
 		return disk_bounce(disk, &c, len, offset, write);
 	return disk_transfer(disk, &c, len, offset, write);
 }
@@ -442,14 +437,20 @@ static void disk_make_id(struct disk *disk, const struct stat *st)
 	memcpy(disk->id, text, DISK_ID_BYTES);
 }
 
-static int disk_lock(const struct disk *disk)
+static int disk_lock(struct disk *disk)
 {
+	char self[32];
 	struct flock lock = {
 		.l_type = disk->read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
 
-	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", disk->fd);
+	disk->lock_fd = open(self, (disk->read_only ? O_RDONLY : O_RDWR) |
+					   O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (disk->lock_fd < 0)
+		return -errno;
+	if (fcntl(disk->lock_fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	return errno == EACCES ? -EAGAIN : -errno;
 }
@@ -497,6 +498,7 @@ int disk_open(const char *path, bool read_only, bool direct,
 		return -ENOMEM;
 	disk->read_only = read_only;
 	disk->direct = direct;
+	disk->lock_fd = -1;
 
 	/* O_NONBLOCK: a FIFO is refused, not waited for.  Neither files nor
 	 * block devices heed it.
@@ -517,6 +519,8 @@ int disk_open(const char *path, bool read_only, bool direct,
 
 err_close:
 	free(disk->bounce);
+	if (disk->lock_fd >= 0)
+		close(disk->lock_fd);
 	close(disk->fd);
 err_free:
 	free(disk);
@@ -525,6 +529,9 @@ err_free:
 
 void disk_close(struct disk *disk)
 {
+	if (disk->ring)
+		disk_ring_detach(disk->ring, &disk->file);
+	close(disk->lock_fd);
 	close(disk->fd);
 	free(disk->bounce);
 	free(disk);

@@ -3,6 +3,10 @@
  * disk.h - a raw disk image: the block device's back end
  *
  * Raw only, whatever the bytes look like: no probing, no backing files.
+ *
+ * A disk has one user, on the loop, who starts operations and hears of those
+ * that could not be done at once.  Any number may be under way; they end in any
+ * order.
  */
 #ifndef MOTE_VIRTIO_DISK_H
 #define MOTE_VIRTIO_DISK_H
@@ -12,6 +16,8 @@
 #include <stdint.h>
 
 #include <sys/uio.h>
+
+#include "virtio/disk_ring.h"
 
 #define SECTOR_SIZE   512u
 #define DISK_ID_BYTES 20u
@@ -26,7 +32,15 @@ struct disk;
  */
 int disk_open(const char *path, bool read_only, bool direct,
 	      struct disk **owned);
+
+/* Nothing is under way; its memory would still be the kernel's. */
 void disk_close(struct disk *disk);
+
+/* From now on what would wait is done by RING, which outlives the disk; before,
+ * and without this, disk_start() does everything at once.  -errno.
+ */
+int disk_set_ring(struct disk *disk, struct disk_ring *ring);
+bool disk_has_ring(const struct disk *disk);
 
 /* How writes are to be treated: without this, they are stable after a flush;
  * with it, when they are completed.  The disk only keeps it for the device.
@@ -47,6 +61,53 @@ bool disk_read_only(const struct disk *disk);
  * DIRECT what the host's device wants.  Requests need not keep to it.
  */
 uint32_t disk_block_size(const struct disk *disk);
+
+enum disk_op {
+	DISK_NONE, /* never started */
+	DISK_READ,
+	DISK_WRITE,
+	DISK_FLUSH,
+	DISK_DISCARD,
+	DISK_ZERO,
+};
+
+/* An operation; embedded in its owner, and the disk's until it has ended. */
+struct disk_io {
+	enum disk_op op;
+	bool unmap;	   /* ZERO: space may be given up */
+	struct iovec *iov; /* READ, WRITE: used up on the way */
+	unsigned int nr;   /* of iov, at most 1024 */
+	uint64_t offset;   /* all but FLUSH */
+	uint64_t len;	   /* likewise; of all the iovec */
+	/* When it has ended: 0 or the bytes that were discarded or zeroed, a
+	 * first part; or -errno.  A read that fails leaves zeros where it left
+	 * nothing else.
+	 */
+	int64_t result;
+
+	struct disk_ring_op ring; /* from here on the disk's */
+	uint64_t left;
+	struct list_node node;
+};
+
+/* Starts IO, by the rules of the functions below.  True when it has ended, and
+ * then it is not collected.
+ */
+bool disk_start(struct disk *disk, struct disk_io *io);
+
+/* What was started goes to the kernel now. */
+void disk_submit(struct disk *disk);
+
+/* READY(USER) is called, on the loop, when there is something to collect. */
+void disk_set_user(struct disk *disk, void (*ready)(void *user), void *user);
+
+/* Something that has ended since, or NULL. */
+struct disk_io *disk_collect(struct disk *disk);
+
+/* Waits until something of this or another disk has ended; the users have been
+ * called then.  0 also when nothing is under way; -ETIMEDOUT after DEADLINE_NS.
+ */
+int disk_wait(struct disk *disk, uint64_t deadline_ns);
 
 /* Moves all the bytes of IOV, a multiple of SECTOR_SIZE in all, at byte OFFSET,
  * a multiple too, or fails with -errno; the caller has checked them against the

@@ -28,7 +28,7 @@
 /* The selected queue's number, or -1 when there is no such queue. */
 static int mmio_selected(const struct virtio_mmio *m)
 {
-	return m->queue_sel < m->vdev->ops->nr_queues ? (int)m->queue_sel : -1;
+	return m->queue_sel < m->vdev->nr_queues ? (int)m->queue_sel : -1;
 }
 
 static uint32_t mmio_device_features(const struct virtio_mmio *m)
@@ -41,7 +41,7 @@ static uint32_t mmio_device_features(const struct virtio_mmio *m)
 
 static uint32_t mmio_read_register(const struct virtio_mmio *m, uint64_t offset)
 {
-	const struct virtio_device *vdev = m->vdev;
+	struct virtio_device *vdev = m->vdev;
 	int q = mmio_selected(m);
 
 	switch (offset) {
@@ -59,7 +59,7 @@ static uint32_t mmio_read_register(const struct virtio_mmio *m, uint64_t offset)
 		/* virtio 1.2 §4.2.2: 0 for a queue that does not exist */
 		return q < 0 ? 0 : vdev->ops->queue_size;
 	case VIRTIO_MMIO_QUEUE_READY:
-		return q < 0 ? 0 : vdev->vq[q].live;
+		return q < 0 ? 0 : virtio_queue_ready(vdev, q);
 	case VIRTIO_MMIO_STATUS:
 		return vdev->status;
 	case VIRTIO_MMIO_CONFIG_GENERATION:
@@ -86,7 +86,7 @@ static struct virtq_config *mmio_open_queue(struct virtio_mmio *m)
 			VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED;
 	int q = mmio_selected(m);
 
-	if (q < 0 || m->vdev->vq[q].live ||
+	if (q < 0 || virtio_queue_ready(m->vdev, q) ||
 	    (m->vdev->status & phase) != VIRTIO_CONFIG_S_FEATURES_OK) {
 		counter_add(&m->refused, 1);
 		return NULL;
@@ -101,7 +101,7 @@ static void mmio_queue_ready(struct virtio_mmio *m, uint32_t value)
 	int ret;
 
 	if (value == 0 && q >= 0) {
-		virtq_disable(&m->vdev->vq[q]);
+		virtio_stop_queue_locked(m->vdev, q);
 		return;
 	}
 	config = value == 1 ? mmio_open_queue(m) : NULL;
@@ -124,13 +124,13 @@ static void mmio_status(struct virtio_mmio *m, uint32_t value)
 		counter_add(&m->refused, 1);
 		return;
 	}
+	if (value == 0) {
+		m->queue_sel = 0;
+		m->device_features_sel = 0;
+		m->driver_features_sel = 0;
+		memset(m->queue, 0, sizeof(m->queue));
+	}
 	virtio_set_status_locked(m->vdev, (uint8_t)value);
-	if (value != 0)
-		return;
-	m->queue_sel = 0;
-	m->device_features_sel = 0;
-	m->driver_features_sel = 0;
-	memset(m->queue, 0, sizeof(m->queue));
 }
 
 static void set_low(uint64_t *word, uint32_t value)

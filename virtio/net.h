@@ -13,8 +13,19 @@
 
 #include <linux/virtio_net.h>
 
+#include "base/rate.h"
 #include "base/telemetry.h"
 #include "virtio/virtio.h"
+
+/* virtio 1.3 §5.1.3, §5.1.6: newer than some hosts' headers */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 #define NET_MAC_BYTES 6
 #define NET_HDR_BYTES 12u /* struct virtio_net_hdr_v1 */
@@ -34,9 +45,14 @@
  * thread.
  */
 struct net_backend {
-	int fd; /* becomes readable and writable as frames may move */
+	const char *name; /* as in "passt is gone" */
+	int fd;		  /* becomes readable and writable as frames may move */
 	/* Offloads, as VIRTIO_NET_F_* bits, that it can do. */
 	uint64_t features;
+	/* Of a back end that gathers frames: receive() has one, whether or not
+	 * FD is readable; flush() has some left for when FD is writable.
+	 */
+	bool unread, unsent;
 	/* Moves one frame.  Bytes moved, with the header, or -errno: -EAGAIN
 	 * when FD has to be waited for, -ENODEV when the back end is gone for
 	 * good, anything else when just this frame is lost.
@@ -45,8 +61,12 @@ struct net_backend {
 			   int nr);
 	ssize_t (*send)(struct net_backend *backend, const struct iovec *iov,
 			int nr);
+	/* Passes on what send() has gathered, as far as FD takes it.  0, or
+	 * -ENODEV.  NULL: nothing is ever unsent.
+	 */
+	int (*flush)(struct net_backend *backend);
 	/* From now on frames come with the GUEST_* offloads in FEATURES, a part
-	 * of what it can do, and no other.
+	 * of what it can do, and no other.  NULL: it can do none.
 	 */
 	void (*set_offloads)(struct net_backend *backend, uint64_t features);
 	void (*close)(struct net_backend *backend);
@@ -80,6 +100,16 @@ int virtio_net_create(const struct virtio_env *env,
 		      const struct virtio_net_params *params,
 		      struct net_backend *backend,
 		      struct virtio_device **owned);
+
+/* Limits the bytes of frames and the frames (operations) that VDEV, which must
+ * be a network device, gives to its driver (RX) and takes from it (TX); NULL
+ * leaves a direction as it is.  At once, and for the next driver, too.  What
+ * cannot pass waits, in the driver's queue or in the back end.  Loop; takes the
+ * lock.
+ */
+void virtio_net_set_rates(struct virtio_device *vdev,
+			  const struct rate_change *rx,
+			  const struct rate_change *tx);
 
 /* The counters of VDEV, which must be a network device; they live as long. */
 const struct virtio_net_stats *

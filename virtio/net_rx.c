@@ -4,10 +4,11 @@
  *
  * Theory of operation.  Buffers are popped before a frame is read, as many as
  * the last frame took (with MRG_RXBUF; else one), and the frame is read by one
- * system call: the header to private memory, the frame straight into the
- * buffers, and what does not fit there into `spill`.  So a frame of a usual
- * size is not copied, none is ever cut, and nothing the guest may change is
- * looked at twice.  Buffers that the frame did not need are kept for the next.
+ * system call.  Behind a small frame, all of it goes to private memory and is
+ * copied.  Behind a large one only the header goes there, the frame straight
+ * into the buffers, and what does not fit there into `spill`.  So large frames
+ * are not copied, none is ever cut, and nothing the guest may change is looked
+ * at twice.  Buffers that the frame did not need are kept for the next.
  *
  * When something was spilled, more buffers are popped for it.  If the driver
  * has no more, the frame waits, half of it in buffers of which the driver does
@@ -15,7 +16,9 @@
  * whose whole ring is too small for the frame would wait for ever:
  * net_rx_give_up(), called after a second, drops it.
  *
- * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.
+ * virtio 1.2 §5.1.6.4.1: the buffers of one frame become visible together.  So
+ * do a few frames, because a driver that looks at the used ring meanwhile would
+ * have both CPUs wait for its cache lines, once for every frame.
  */
 #include <errno.h>
 
@@ -23,11 +26,16 @@
 #include "virtio/chain.h"
 #include "virtio/net_rx.h"
 
+#define RX_QUEUE   0	 /* virtio 1.2 §5.1.2 */
 #define RX_BATCH   64u	 /* frames after which the loop gets a turn */
+#define RX_PUBLISH 8u	 /* frames after which the driver sees them */
 #define RX_LEAST   2048u /* room for an ordinary frame and its header */
 #define VLAN_BYTES 4u
 #define ETH_TYPE   12u /* offset of the type field */
 
+static_assert(offsetof(struct net_rx, spill) ==
+		      offsetof(struct net_rx, hdr) + NET_HDR_BYTES,
+	      "one stream, no padding");
 static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HDR_BYTES,
 	      "virtio 1.2 §5.1.6: with num_buffers, thanks to VERSION_1");
 
@@ -143,7 +151,12 @@ static void rx_release(struct net_rx *rx, unsigned int nr)
 
 /* Frames. */
 
-/* The frame's place: behind the header in the buffers, then the spill. */
+/* The frame's place: behind the header in the buffers, then the spill.  Returns
+ * how many entries of `vec` are read into; the frame begins at the second.
+ *
+ * To copy a small frame is cheaper than to have the kernel look at three pieces
+ * of memory.
+ */
 static int rx_build_vec(struct net_rx *rx)
 {
 	size_t left = NET_MAX_FRAME + 1;
@@ -152,6 +165,11 @@ static int rx_build_vec(struct net_rx *rx)
 
 	rx->vec[0] = (struct iovec){ &rx->hdr, sizeof(rx->hdr) };
 	rx->in_room = 0;
+	if (rx->want <= RX_LEAST) {
+		rx->vec[0].iov_len += sizeof(rx->spill);
+		rx->vec[1] = (struct iovec){ rx->spill, sizeof(rx->spill) };
+		return 1;
+	}
 	for (unsigned int i = 0; i < rx->nr_segments && left > 0; i++) {
 		const struct iovec *v = &rx->segment[i];
 		size_t gap = MIN(skip, v->iov_len);
@@ -202,13 +220,33 @@ static bool rx_size_ok(const struct net_rx *rx)
 	return rx->len <= most + VLAN_BYTES && rx_ether_type(rx) == ETH_P_8021Q;
 }
 
+/* virtio 1.2 §5.1.6.4.1: which kinds of segmentation this driver takes */
+static bool rx_gso_ok(const struct net_rx *rx, uint8_t type)
+{
+	bool ecn = type & VIRTIO_NET_HDR_GSO_ECN;
+
+	if (ecn && !rx_has(rx, VIRTIO_NET_F_GUEST_ECN))
+		return false;
+	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return rx_has(rx, VIRTIO_NET_F_GUEST_TSO4);
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return rx_has(rx, VIRTIO_NET_F_GUEST_TSO6);
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		/* One name for both: only for who takes both.  ECN is TCP's. */
+		return !ecn && rx_has(rx, VIRTIO_NET_F_GUEST_USO4) &&
+		       rx_has(rx, VIRTIO_NET_F_GUEST_USO6);
+	default:
+		return false;
+	}
+}
+
 /* virtio 1.2 §5.1.6.4.1: what the header may say to this driver.  Frames that
  * the host had queued for an earlier driver may say more.
  */
 static bool rx_header_ok(struct net_rx *rx)
 {
 	struct virtio_net_hdr_v1 *hdr = &rx->hdr;
-	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	bool needs_csum = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	bool csum = rx_has(rx, VIRTIO_NET_F_GUEST_CSUM);
 
@@ -223,16 +261,7 @@ static bool rx_header_ok(struct net_rx *rx)
 		hdr->gso_size = hdr->hdr_len = 0;
 		return true;
 	}
-	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN &&
-	    !rx_has(rx, VIRTIO_NET_F_GUEST_ECN))
-		return false;
-	if (type != VIRTIO_NET_HDR_GSO_TCPV4 &&
-	    type != VIRTIO_NET_HDR_GSO_TCPV6)
-		return false;
-	return needs_csum && hdr->gso_size > 0 &&
-	       rx_has(rx, type == VIRTIO_NET_HDR_GSO_TCPV4
-				  ? VIRTIO_NET_F_GUEST_TSO4
-				  : VIRTIO_NET_F_GUEST_TSO6);
+	return needs_csum && hdr->gso_size > 0 && rx_gso_ok(rx, hdr->gso_type);
 }
 
 /* Reads one frame.  1 when it is to be delivered, 0 when it was lost or
@@ -286,8 +315,7 @@ static int rx_deliver(struct net_rx *rx, struct virtqueue *vq)
 		left -= here;
 	}
 	rx_release(rx, nr);
-	if (ret == 0)
-		ret = virtq_publish(vq);
+	gate_charge(&rx->gate, (struct rate_amount){ rx->len, 1 });
 	counter_add(&rx->stats->rx_packets, 1);
 	counter_add(&rx->stats->rx_bytes, rx->len);
 	return ret;
@@ -313,7 +341,8 @@ static int rx_finish(struct net_rx *rx, struct virtqueue *vq)
 	return 0;
 }
 
-int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+/* Frames until there are no more, or no buffers, or the turn is over. */
+static int rx_turn(struct net_rx *rx, struct virtqueue *vq)
 {
 	int ret = 0;
 
@@ -326,13 +355,26 @@ int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
 			break;
 		if (rx->waiting || rx->nr_buffers == 0)
 			return NET_BLOCKED;
+		/* What waits in the back end need not be held here. */
+		if (!gate_is_open(&rx->gate, RX_QUEUE))
+			return NET_IDLE;
 		ret = rx_read(rx);
 		if (ret > 0)
 			ret = rx_finish(rx, vq);
+		if (ret == 0 && i % RX_PUBLISH == RX_PUBLISH - 1)
+			ret = virtq_publish(vq);
 	}
 	if (ret == -ENODEV)
 		return NET_GONE;
 	return ret == -EAGAIN ? NET_IDLE : ret;
+}
+
+int net_rx_run(struct net_rx *rx, struct virtqueue *vq)
+{
+	int result = rx_turn(rx, vq);
+	int ret = virtq_publish(vq);
+
+	return ret < 0 ? ret : result;
 }
 
 void net_rx_give_up(struct net_rx *rx)

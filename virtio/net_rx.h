@@ -5,6 +5,7 @@
 #ifndef MOTE_VIRTIO_NET_RX_H
 #define MOTE_VIRTIO_NET_RX_H
 
+#include "virtio/gate.h"
 #include "virtio/net.h"
 
 #define NET_RX_SEGMENTS (2 * CHAIN_MAX_SEGMENTS)
@@ -25,6 +26,7 @@ struct net_rx_buffer {
 
 struct net_rx {
 	struct net_backend *backend; /* borrowed */
+	struct gate gate;
 	struct virtio_net_stats *stats;
 	uint64_t features; /* negotiated */
 	uint16_t mtu;	   /* 0: none negotiated */
@@ -37,11 +39,13 @@ struct net_rx {
 	uint32_t want; /* room that the next frame may take */
 	bool full;     /* more buffers cannot be held */
 
-	bool waiting; /* a frame is here, and there is too little room */
-	struct virtio_net_hdr_v1 hdr;
+	bool waiting;	  /* a frame is here, and there is too little room */
 	uint32_t len;	  /* of the frame, without header */
 	uint32_t in_room; /* what of it is in the buffers already */
-	uint8_t spill[NET_MAX_FRAME + 1]; /* the rest */
+	struct {	  /* adjacent: read in one piece */
+		struct virtio_net_hdr_v1 hdr;
+		uint8_t spill[NET_MAX_FRAME + 1]; /* the rest */
+	};
 	struct iovec vec[NET_RX_SEGMENTS + 2];
 };
 

@@ -18,6 +18,7 @@
 #include "virtio/chain.h"
 #include "virtio/net_tx.h"
 
+#define TX_QUEUE   1	  /* virtio 1.2 §5.1.2 */
 #define TX_TURN	   MIB(1) /* bytes after which the loop gets a turn */
 #define MAC_SOURCE 6	  /* offset in an Ethernet header */
 
@@ -45,8 +46,9 @@ static bool tx_gso_ok(const struct net_tx *tx)
 {
 	const struct virtio_net_hdr_v1 *hdr = &tx->head.hdr;
 
-	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN &&
-	    !tx_has(tx, VIRTIO_NET_F_HOST_ECN))
+	bool ecn = hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN;
+
+	if (ecn && !tx_has(tx, VIRTIO_NET_F_HOST_ECN))
 		return false;
 	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || hdr->gso_size == 0)
 		return false;
@@ -55,6 +57,8 @@ static bool tx_gso_ok(const struct net_tx *tx)
 		return tx_has(tx, VIRTIO_NET_F_HOST_TSO4);
 	case VIRTIO_NET_HDR_GSO_TCPV6:
 		return tx_has(tx, VIRTIO_NET_F_HOST_TSO6);
+	case VIRTIO_NET_HDR_GSO_UDP_L4: /* ECN is of TCP */
+		return tx_has(tx, VIRTIO_NET_F_HOST_USO) && !ecn;
 	default:
 		return false;
 	}
@@ -134,6 +138,12 @@ static enum net_result tx_send(struct net_tx *tx)
 	return ret == -ENODEV ? NET_GONE : NET_IDLE;
 }
 
+static bool tx_may_pass(struct net_tx *tx)
+{
+	return gate_pass(&tx->gate, TX_QUEUE,
+			 (struct rate_amount){ tx->len, 1 });
+}
+
 int net_tx_run(struct net_tx *tx, struct virtqueue *vq)
 {
 	bool gone = false;
@@ -151,6 +161,10 @@ int net_tx_run(struct net_tx *tx, struct virtqueue *vq)
 			if (ret == 0)
 				break;
 			refused = tx_refuse(tx);
+			if (!refused && !tx_may_pass(tx)) {
+				virtq_unpop(vq, &tx->chain);
+				break;
+			}
 		}
 		if (refused)
 			counter_add(refused, 1);

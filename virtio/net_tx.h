@@ -15,6 +15,7 @@ struct net_tx_head {
 
 struct net_tx {
 	struct net_backend *backend; /* borrowed; NULL once it is gone */
+	struct gate gate;
 	struct virtio_net_stats *stats;
 	uint8_t mac[NET_MAC_BYTES];
 	uint64_t features; /* negotiated */

@@ -6,7 +6,7 @@
  * guest memory.  There is no configuration space.
  *
  * With a rate limit, a buffer for which there are no tokens stays available in
- * the ring, and a timer looks again when there will be some.
+ * the ring, and the gate runs the queue again when there are some.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 
 #include "base/util.h"
 #include "virtio/chain.h"
+#include "virtio/gate.h"
 #include "virtio/rng.h"
 
 #define RNG_QUEUE_SIZE 64
@@ -31,13 +32,15 @@
 
 struct virtio_rng {
 	struct virtio_device vdev;
-	struct rate_limiter rate;
-	struct loop_timer timer; /* loop: armed while a buffer waits */
-	struct chain chain;	 /* the buffer being filled */
+	struct gate gate;
+	struct virtio_rng_stats stats;
+	struct chain chain; /* the buffer being filled */
 };
 
+static_assert(offsetof(struct virtio_rng, vdev) == 0, "virtio_rng_stats");
+
 /* Fills LEN bytes; returns how many it could. */
-static size_t rng_get(uint8_t *buf, size_t len)
+static size_t rng_get(struct virtio_rng *rng, uint8_t *buf, size_t len)
 {
 	size_t done = 0;
 
@@ -46,16 +49,20 @@ static size_t rng_get(uint8_t *buf, size_t len)
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
-			break; /* EFAULT: the memory's backing is gone */
+		if (got < 0) {
+			/* EFAULT: the memory's backing is gone */
+			counter_add(&rng->stats.errors, 1);
+			break;
+		}
 		done += (size_t)got;
 	}
 	return done;
 }
 
 /* Returns the bytes written; -EBADMSG if the driver left no room for any. */
-static int rng_fill(struct chain *c)
+static int rng_fill(struct virtio_rng *rng)
 {
+	struct chain *c = &rng->chain;
 	size_t done = 0;
 
 	while (done < RNG_MAX_FILL && chain_writable(c) > 0) {
@@ -63,7 +70,7 @@ static int rng_fill(struct chain *c)
 		size_t want, got;
 
 		chain_write_iov(c, &iov, 1, RNG_MAX_FILL - done, &want);
-		got = rng_get(iov.iov_base, want);
+		got = rng_get(rng, iov.iov_base, want);
 		done += got;
 		if (got < want)
 			break;
@@ -74,14 +81,14 @@ static int rng_fill(struct chain *c)
 /* Whether the buffer may be filled now; otherwise it waits in the ring. */
 static bool rng_may_fill(struct virtio_rng *rng, struct virtqueue *vq)
 {
-	uint64_t len = MIN(chain_writable(&rng->chain), RNG_MAX_FILL);
-	uint64_t now = now_ns();
+	const struct rate_amount want = {
+		.bytes = MIN(chain_writable(&rng->chain), RNG_MAX_FILL),
+		.ops = 1,
+	};
 
-	if (rate_take(&rng->rate, len, now))
+	if (gate_pass(&rng->gate, 0, want))
 		return true;
 	virtq_unpop(vq, &rng->chain);
-	loop_timer_arm(rng->vdev.env.loop, &rng->timer,
-		       rate_ready_ns(&rng->rate, len, now));
 	return false;
 }
 
@@ -95,9 +102,11 @@ static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 	while ((ret = virtq_pop(vq, &rng->chain)) > 0) {
 		if (!rng_may_fill(rng, vq))
 			return 0;
-		ret = rng_fill(&rng->chain);
+		ret = rng_fill(rng);
 		if (ret > 0) {
 			turn += (size_t)ret;
+			counter_add(&rng->stats.requests, 1);
+			counter_add(&rng->stats.bytes, (uint64_t)ret);
 			ret = virtq_push(vq, &rng->chain, (uint32_t)ret);
 		}
 		if (ret < 0)
@@ -109,26 +118,30 @@ static int rng_queue_notify(struct virtio_device *vdev, unsigned int q)
 	return ret;
 }
 
-static void rng_timer(struct loop_timer *timer)
-{
-	struct virtio_rng *rng = container_of(timer, struct virtio_rng, timer);
-
-	pthread_mutex_lock(&rng->vdev.lock);
-	virtio_run_queue_locked(&rng->vdev, 0);
-	pthread_mutex_unlock(&rng->vdev.lock);
-}
-
 static void rng_destroy(struct virtio_device *vdev)
 {
 	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
 
-	loop_timer_cancel(vdev->env.loop, &rng->timer);
+	gate_fini(&rng->gate);
 	free(rng);
 }
+
+static const struct telemetry_field rng_fields[] = {
+	{ "requests", offsetof(struct virtio_rng, stats.requests),
+	  TELEMETRY_COUNTER },
+	{ "bytes", offsetof(struct virtio_rng, stats.bytes),
+	  TELEMETRY_COUNTER },
+	{ "errors", offsetof(struct virtio_rng, stats.errors),
+	  TELEMETRY_COUNTER },
+	{ "stall_ns", offsetof(struct virtio_rng, gate.stall_ns),
+	  TELEMETRY_HISTOGRAM },
+};
 
 static const struct virtio_device_ops rng_ops = {
 	.name = "rng",
 	.device_id = VIRTIO_ID_RNG,
+	.fields = rng_fields,
+	.nr_fields = ARRAY_SIZE(rng_fields),
 	.nr_queues = 1,
 	.queue_size = RNG_QUEUE_SIZE,
 	.queue_notify = rng_queue_notify,
@@ -142,21 +155,26 @@ int virtio_rng_create(const struct virtio_env *env,
 
 	if (!rng)
 		return -ENOMEM;
-	rng->timer.expired = rng_timer;
 	virtio_device_init(&rng->vdev, &rng_ops, env, 0);
+	gate_init(&rng->gate, &rng->vdev, rng_ops.nr_queues);
 	*owned = &rng->vdev;
 	return 0;
 }
 
 void virtio_rng_set_rate(struct virtio_device *vdev,
-			 const struct rate_bucket_config *bytes)
+			 const struct rate_change *change)
 {
 	struct virtio_rng *rng = container_of(vdev, struct virtio_rng, vdev);
 
 	assert(vdev->ops == &rng_ops);
 	pthread_mutex_lock(&vdev->lock);
-	rate_set(&rng->rate, bytes, NULL, now_ns());
-	/* Who waits, waits no longer than the new rate says. */
-	virtio_run_queue_locked(vdev, 0);
+	gate_set(&rng->gate, change);
 	pthread_mutex_unlock(&vdev->lock);
+}
+
+const struct virtio_rng_stats *
+virtio_rng_stats(const struct virtio_device *vdev)
+{
+	assert(vdev->ops == &rng_ops);
+	return &((const struct virtio_rng *)vdev)->stats;
 }

@@ -25,17 +25,26 @@
 
 #define F(name) (1ull << VIRTIO_NET_F_##name)
 
+/* Linux 6.2, <linux/if_tun.h> */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define GUEST_USO (F(GUEST_USO4) | F(GUEST_USO6))
+
 static_assert(TAP_MAX_NAME == IFNAMSIZ - 1, "netdevice(7)");
 
-/* What comes from the host: the driver's feature, and ours of the kernel. */
+/* What comes from the host: the driver's features, and ours of the kernel,
+ * which knows the last two together only (drivers/net/tun.c, set_offload()).
+ */
 static const struct {
-	uint64_t feature;
-	unsigned int flag;
+	uint64_t features;
+	unsigned int flags;
 } offload_table[] = {
-	{ F(GUEST_CSUM), TUN_F_CSUM },
-	{ F(GUEST_TSO4), TUN_F_TSO4 },
-	{ F(GUEST_TSO6), TUN_F_TSO6 },
-	{ F(GUEST_ECN), TUN_F_TSO_ECN },
+	{ F(GUEST_CSUM), TUN_F_CSUM },		{ F(GUEST_TSO4), TUN_F_TSO4 },
+	{ F(GUEST_TSO6), TUN_F_TSO6 },		{ F(GUEST_ECN), TUN_F_TSO_ECN },
+	{ GUEST_USO, TUN_F_USO4 | TUN_F_USO6 },
 };
 
 /* An interface that is being deleted, or is: tun_do_read() and
@@ -88,8 +97,10 @@ static unsigned int tap_flags(uint64_t features)
 	if (!(features & F(GUEST_CSUM)))
 		return 0;
 	for (unsigned int i = 0; i < ARRAY_SIZE(offload_table); i++) {
-		if (features & offload_table[i].feature)
-			flags |= offload_table[i].flag;
+		uint64_t these = offload_table[i].features;
+
+		if ((features & these) == these)
+			flags |= offload_table[i].flags;
 	}
 	return flags;
 }
@@ -111,13 +122,14 @@ static uint64_t tap_probe(int fd)
 	if (ioctl(fd, TUNSETOFFLOAD, (long)tap_flags(known)) < 0)
 		return features;
 	for (unsigned int i = 0; i < ARRAY_SIZE(offload_table); i++) {
-		uint64_t more = known | offload_table[i].feature;
+		uint64_t more = known | offload_table[i].features;
 
 		/* ECN is asked for with the segmentation that it is about. */
 		if (ioctl(fd, TUNSETOFFLOAD, (long)tap_flags(more)) == 0)
 			known = more;
 	}
-	return features | known;
+	/* What it can take apart for one side, it can for the other. */
+	return features | known | (known & GUEST_USO ? F(HOST_USO) : 0);
 }
 
 static void tap_close(struct net_backend *backend)
@@ -141,6 +153,7 @@ static int tap_create(int fd, struct net_backend **owned)
 	if (!tap)
 		return -ENOMEM;
 	*tap = (struct net_backend){
+		.name = "the tap interface",
 		.fd = fd_place(fd, FD_NETS, FD_NR_NETS),
 		.receive = tap_receive,
 		.send = tap_send,

@@ -242,6 +242,22 @@ static int virtq_walk(struct virtqueue *vq, struct chain *chain, uint16_t head)
 	}
 }
 
+/* Looks for chains behind those that have been seen.  1, 0 when there are none,
+ * or what virtq_available() says.
+ */
+static int virtq_fetch(struct virtqueue *vq)
+{
+	int ret = virtq_available(vq);
+
+	vq->unarmed = ret == 0 && vq->watched;
+	if (ret == 0 && !vq->watched)
+		ret = virtq_arm(vq);
+	if (ret <= 0)
+		return ret;
+	vq->nr_seen = (uint16_t)ret;
+	return 1;
+}
+
 int virtq_pop(struct virtqueue *vq, struct chain *chain)
 {
 	uint16_t head;
@@ -249,12 +265,14 @@ int virtq_pop(struct virtqueue *vq, struct chain *chain)
 
 	if (!vq->live || vq->budget == 0)
 		return 0;
-	ret = virtq_available(vq);
-	if (ret == 0)
-		ret = virtq_arm(vq);
-	if (ret <= 0)
-		return ret;
-
+	/* The driver writes its idx for every chain; to read it that often
+	 * would have both CPUs wait for the same cache line.
+	 */
+	if (vq->nr_seen == 0) {
+		ret = virtq_fetch(vq);
+		if (ret <= 0)
+			return ret;
+	}
 	ret = gmem_read(vq->gm, virtq_avail_slot(vq, vq->next_avail), &head,
 			sizeof(head));
 	if (ret < 0)
@@ -266,6 +284,7 @@ int virtq_pop(struct virtqueue *vq, struct chain *chain)
 		return ret;
 
 	vq->next_avail++;
+	vq->nr_seen--;
 	virtq_mark(vq, head);
 	if (vq->budget != VIRTQ_NO_BUDGET)
 		vq->budget--;
@@ -277,6 +296,7 @@ void virtq_unpop(struct virtqueue *vq, const struct chain *chain)
 	if (!vq->live || !virtq_in_flight(vq, chain->head))
 		return;
 	vq->next_avail--;
+	vq->nr_seen++;
 	virtq_unmark(vq, chain->head);
 	if (vq->budget != VIRTQ_NO_BUDGET)
 		vq->budget++;
@@ -342,6 +362,23 @@ bool virtq_should_notify(struct virtqueue *vq)
 	if (vq->event_idx)
 		return vring_need_event(word, vq->next_used, old);
 	return !(word & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+bool virtq_look(struct virtqueue *vq)
+{
+	if (!vq->live || !vq->unarmed || virtq_available(vq) == 0)
+		return false;
+	vq->unarmed = false;
+	return true;
+}
+
+bool virtq_settle(struct virtqueue *vq)
+{
+	bool unarmed = vq->live && vq->unarmed;
+
+	vq->watched = false;
+	vq->unarmed = false;
+	return unarmed && virtq_arm(vq) != 0;
 }
 
 unsigned int virtq_depth(const struct virtqueue *vq)

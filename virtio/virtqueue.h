@@ -38,6 +38,7 @@ struct virtqueue {
 	uint64_t desc, avail, used; /* guest addresses */
 
 	uint16_t next_avail; /* free running (§2.7.6) */
+	uint16_t nr_seen; /* chains from there on that idx is known to have */
 	uint16_t next_used;
 	uint16_t notified_used; /* next_used when we last decided to notify */
 	uint64_t in_flight[VIRTQ_MAX_SIZE / 64]; /* heads popped, not pushed */
@@ -46,6 +47,11 @@ struct virtqueue {
 	 * is empty; VIRTQ_NO_BUDGET outside virtio_run_queue_locked().
 	 */
 	unsigned int budget;
+	/* Somebody looks at the ring: no notifications are asked for when it is
+	 * found empty, which is then noted, until virtq_settle().
+	 */
+	bool watched;
+	bool unarmed;
 };
 
 /* Freezes CONFIG and makes the queue live.  MAX is QueueNumMax; FEATURES is
@@ -64,8 +70,9 @@ void virtq_disable(struct virtqueue *vq);
 
 /* Takes the next available chain, copied and checked, into CHAIN.  1 when there
  * was one, 0 when the ring is empty (the driver will then notify us of the next
- * one) or the budget is used up (the caller of the device goes on later),
- * -EBADMSG or -EFAULT when the ring or the chain is malformed.
+ * one, unless the queue is watched) or the budget is used up (the caller of the
+ * device goes on later), -EBADMSG or -EFAULT when the ring or the chain is
+ * malformed.
  */
 int virtq_pop(struct virtqueue *vq, struct chain *chain);
 
@@ -78,9 +85,9 @@ void virtq_unpop(struct virtqueue *vq, const struct chain *chain);
  */
 int virtq_push(struct virtqueue *vq, const struct chain *chain, uint32_t len);
 
-/* virtq_push() for several chains that must become visible together: each is
- * staged by its head, then all are published.  The caller does nothing else
- * with the queue in between.
+/* virtq_push() for several chains that become visible together: each is staged
+ * by its head, then all are published, before anything else but virtq_pop() is
+ * done with the queue.
  */
 int virtq_stage(struct virtqueue *vq, uint16_t head, uint32_t len);
 int virtq_publish(struct virtqueue *vq);
@@ -89,6 +96,17 @@ int virtq_publish(struct virtqueue *vq);
  * (§2.7.7.2).  Call once after a batch.
  */
 bool virtq_should_notify(struct virtqueue *vq);
+
+/* Whether the ring of a watched queue, which virtq_pop() has found empty, is
+ * not empty any more; or is malformed, which the next virtq_pop() says.  Says
+ * so once: who does not pop then, goes on by itself later.
+ */
+bool virtq_look(struct virtqueue *vq);
+
+/* The queue is not watched any more: asks for the notification that was not
+ * asked for.  True when it would not come, because there is more already.
+ */
+bool virtq_settle(struct virtqueue *vq);
 
 /* Chains available but not yet popped; 0 when the ring cannot be read. */
 unsigned int virtq_depth(const struct virtqueue *vq);

@@ -312,10 +312,27 @@ static void vsock_destroy(struct virtio_device *vdev)
 	free(v);
 }
 
+static const struct telemetry_field vsock_fields[] = {
+	{ "opened", offsetof(struct virtio_vsock, stats.opened),
+	  TELEMETRY_COUNTER },
+	{ "refused", offsetof(struct virtio_vsock, stats.refused),
+	  TELEMETRY_COUNTER },
+	{ "resets", offsetof(struct virtio_vsock, stats.resets),
+	  TELEMETRY_COUNTER },
+	{ "dropped", offsetof(struct virtio_vsock, stats.dropped),
+	  TELEMETRY_COUNTER },
+	{ "tx_bytes", offsetof(struct virtio_vsock, stats.tx_bytes),
+	  TELEMETRY_COUNTER },
+	{ "rx_bytes", offsetof(struct virtio_vsock, stats.rx_bytes),
+	  TELEMETRY_COUNTER },
+};
+
 static const struct virtio_device_ops vsock_ops = {
 	.name = "vsock",
 	.device_id = VIRTIO_ID_VSOCK,
 	.features = 1ull << VSOCK_F_STREAM | 1ull << VSOCK_F_NO_IMPLIED_STREAM,
+	.fields = vsock_fields,
+	.nr_fields = ARRAY_SIZE(vsock_fields),
 	.nr_queues = NR_QUEUES,
 	.queue_size = VSOCK_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_vsock_config),

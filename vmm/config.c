@@ -30,18 +30,30 @@ const char config_help[] =
 	"                       \"console=hvc0 panic=-1\"; naming a console "
 	"or\n"
 	"                       panic= there replaces that default\n"
-	"  -d, --disk FILE[,ro][,direct][,cache=MODE][,serial=TEXT]\n"
+	"  -d, --disk "
+	"FILE[,ro][,direct][,cache=MODE][,serial=TEXT][,engine=HOW]"
+	"\n"
+	"     [,queues=N][,LIMIT]\n"
 	"                       raw disk image or block device; up to 14 "
 	"times;\n"
 	"                       MODE: writeback (stable after a flush) or\n"
-	"                       writethrough (each write is)\n"
+	"                       writethrough (each write is); HOW: uring, "
+	"sync\n"
+	"                       or auto; 1 to 8 queues (1)\n"
 	"      --balloon SIZE[,stats=SECS]\n"
 	"                       ask the guest for SIZE of its memory, and for\n"
 	"                       statistics every SECS seconds (--timing)\n"
-	"      --rng rate=SIZE  give the guest at most SIZE random bytes a "
-	"second\n"
-	"      --net tap=NAME|fd=N[,mac=MAC][,mtu=N]\n"
-	"                       network interface on a tap; up to 4 times\n"
+	"      --rng LIMIT      limit the random bytes that the guest is "
+	"given\n"
+	"      --console LIMIT  limit the output of the guest's console\n"
+	"      --net tap=NAME|fd=N|user[,mac=MAC][,mtu=N][,LIMIT]\n"
+	"                       network interface on a tap, or on passt, "
+	"which\n"
+	"                       needs no privileges; up to 4 times\n"
+	"      --net user[,publish=HOST:GUEST[/udp]]...[,loopback]\n"
+	"                       the host's port HOST leads to the guest's port "
+	"GUEST;\n"
+	"                       loopback: the gateway's address is the host\n"
 	"      --vsock [cid=N,]path=SOCKET\n"
 	"                       socket device; cid 3 to 4294967294 (3).  Host "
 	"clients\n"
@@ -64,6 +76,14 @@ const char config_help[] =
 	"                       debugging only\n"
 	"  -v, --verbose        say more\n"
 	"  -h, --help           this text\n"
+	"\n"
+	"LIMIT: rate=SIZE[,burst=SIZE][,ops=N][,ops-burst=N], or a part of it: "
+	"bytes\n"
+	"and operations a second, and how many of them once at first, besides. "
+	" "
+	"With\n"
+	"--net the words hold each way, or one way as rx-rate=, tx-ops= and so "
+	"on.\n"
 	"\n"
 	"On a terminal, Ctrl-A x ends the machine and Ctrl-A h helps.  SIGTERM "
 	"presses\n"
@@ -223,6 +243,7 @@ enum long_only {
 	OPT_TIMEOUT = 256,
 	OPT_BALLOON,
 	OPT_RNG,
+	OPT_CONSOLE,
 	OPT_NET,
 	OPT_VSOCK,
 	OPT_SERIAL,
@@ -243,6 +264,7 @@ static const struct option long_options[] = {
 	{ "disk", required_argument, NULL, 'd' },
 	{ "balloon", required_argument, NULL, OPT_BALLOON },
 	{ "rng", required_argument, NULL, OPT_RNG },
+	{ "console", required_argument, NULL, OPT_CONSOLE },
 	{ "net", required_argument, NULL, OPT_NET },
 	{ "vsock", required_argument, NULL, OPT_VSOCK },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -276,6 +298,8 @@ static bool set_value(struct parse *p, int option, char *word)
 		return parse_balloon(p, word);
 	case OPT_RNG:
 		return parse_rng(p, word);
+	case OPT_CONSOLE:
+		return parse_console(p, word);
 	case OPT_NET:
 		return parse_net(p, word);
 	case OPT_VSOCK:

@@ -10,15 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/rate.h"
 #include "base/util.h"
 
 #define CONFIG_MAX_DISKS  14
 #define CONFIG_SERIAL_LEN 20
+#define CONFIG_MAX_QUEUES 8 /* of a disk */
 #define CONFIG_MAX_NETS	  4
+#define CONFIG_MAX_PORTS  16 /* ports of one interface */
 #define CONFIG_MAX_VCPUS  64
 #define CONFIG_MIN_MEMORY MIB(16)
 #define CONFIG_MAX_MEMORY GIB(512)
 #define CONFIG_CID	  3 /* of a vsock device without cid= */
+
+/* How a disk's requests are done: by io_uring; one after the other; or by
+ * io_uring where the host has it.
+ */
+enum disk_engine { ENGINE_AUTO, ENGINE_URING, ENGINE_SYNC };
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
@@ -26,14 +34,29 @@ struct disk_config {
 	bool direct;
 	bool writethrough;
 	const char *serial; /* 1 to CONFIG_SERIAL_LEN characters, or NULL */
+	enum disk_engine engine;
+	unsigned int queues; /* 1 to CONFIG_MAX_QUEUES */
+	struct rate_config rate;
+};
+
+/* A port of the host that leads to one of the guest. */
+struct publish_config {
+	uint16_t host, guest;
+	bool udp; /* else tcp */
 };
 
 struct net_config {
-	const char *tap; /* interface name, points into argv; NULL: fd */
-	int fd;
+	enum net_kind { NET_TAP, NET_FD, NET_USER } kind;
+	const char *tap; /* NET_TAP: interface name, points into argv */
+	int fd;		 /* NET_FD */
+	/* NET_USER */
+	struct publish_config publish[CONFIG_MAX_PORTS];
+	unsigned int nr_publish;
+	bool loopback; /* the guest may reach the host's own services */
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: not given */
+	struct rate_config rx, tx;
 };
 
 struct vsock_config {
@@ -51,8 +74,11 @@ struct vm_config {
 	unsigned int nr_disks;
 	struct net_config net[CONFIG_MAX_NETS];
 	unsigned int nr_nets;
-	uint64_t timeout_ns;	   /* 0: none */
-	uint64_t rng_rate;	   /* bytes a second; 0: no limit */
+	uint64_t timeout_ns; /* 0: none */
+	bool rng_given;
+	struct rate_config rng;
+	bool console_given;
+	struct rate_config console;
 	bool balloon_given;	   /* even if it asks for 0 */
 	uint64_t balloon;	   /* bytes asked for from the start */
 	uint64_t balloon_stats_ns; /* interval; 0: no statistics */

@@ -7,6 +7,7 @@
  * the interrupt lines and of the names that a guest gives.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include <sys/random.h>
 
@@ -16,9 +17,16 @@
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/stream.h"
 #include "virtio/tap.h"
 #include "virtio/vsock.h"
 #include "vmm/devices.h"
+#include "vmm/passt.h"
+
+/* How long a vCPU that stops a queue or resets a device waits until the host
+ * has ended what is under way; far longer than a disk that works takes.
+ */
+#define PATIENCE_NS 500000000u
 
 #define VSOCK_DESCRIPTORS 2048 /* all connections, and the machine's own */
 
@@ -29,6 +37,7 @@ static int add_device(struct machine *m, struct virtio_device *vdev)
 	int ret;
 
 	d->vdev = vdev;
+	vdev->patience_ns = PATIENCE_NS;
 	m->nr_devices++;
 	virtio_mmio_init(&d->mmio, vdev);
 	ret = bus_add(&m->vm.mmio, d->base, VIRTIO_MMIO_WINDOW,
@@ -56,7 +65,14 @@ static struct virtio_env next_env(struct machine *m)
 	};
 }
 
+static_assert(CONFIG_MAX_QUEUES == BLK_MAX_QUEUES, "-d FILE,queues=");
 static_assert(CONFIG_SERIAL_LEN == DISK_ID_BYTES, "-d FILE,serial=");
+
+/* What the operator wants of both buckets. */
+static struct rate_change all_of(const struct rate_config *config)
+{
+	return (struct rate_change){ &config->bytes, &config->ops };
+}
 
 static const char *disk_remedy(int err)
 {
@@ -77,8 +93,33 @@ static const char *disk_remedy(int err)
 	}
 }
 
+/* Hands what would hold the loop to io_uring, if it is wanted and there. */
+static int choose_engine(struct machine *m, const struct disk_config *config,
+			 struct disk *disk)
+{
+	int ret = 0;
+
+	if (config->engine == ENGINE_SYNC)
+		return 0;
+	if (!m->ring)
+		ret = disk_ring_create(m->loop, &m->ring);
+	if (ret == 0)
+		ret = disk_set_ring(disk, m->ring);
+	if (ret == 0)
+		return 0;
+	if (config->engine == ENGINE_URING) {
+		log_error("-d %s,engine=uring: io_uring: %s; `mote doctor` "
+			  "tells more, engine=auto does without",
+			  config->path, log_errno(ret));
+		return ret;
+	}
+	log_info("-d %s: no io_uring (%s)", config->path, log_errno(ret));
+	return 0;
+}
+
 static int add_disk(struct machine *m, const struct disk_config *config)
 {
+	const struct rate_change rate = all_of(&config->rate);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	struct disk *disk;
@@ -96,22 +137,44 @@ static int add_disk(struct machine *m, const struct disk_config *config)
 		disk_set_writethrough(disk);
 	if (config->serial)
 		disk_set_id(disk, config->serial);
-	ret = virtio_blk_create(&env, disk, &vdev);
-	if (ret < 0)
+	ret = choose_engine(m, config, disk);
+	if (ret < 0) {
 		disk_close(disk);
-	else
+		return ret; /* it has said why */
+	}
+	ret = virtio_blk_create(&env, disk, &vdev);
+	if (ret < 0) {
+		disk_close(disk);
+	} else {
+		virtio_blk_set_queues(vdev, config->queues);
+		virtio_blk_set_rate(vdev, &rate);
 		ret = add_device(m, vdev);
+	}
 	if (ret < 0)
 		log_error("-d %s: %s", config->path, log_errno(ret));
+	else
+		log_info("-d %s: %s", config->path,
+			 disk_has_ring(disk) ? "io_uring"
+					     : "one request at a time");
 	return ret;
+}
+
+static int add_console(struct machine *m, struct port *port)
+{
+	const struct rate_change rate = all_of(&m->config->console);
+	struct virtio_env env = next_env(m);
+	struct virtio_device *vdev;
+	int ret = virtio_console_create(&env, port, &vdev);
+
+	if (ret < 0)
+		return ret;
+	virtio_console_set_rate(vdev, &rate);
+	return add_device(m, vdev);
 }
 
 static int add_rng(struct machine *m)
 {
-	const struct rate_bucket_config rate = {
-		.size = m->config->rng_rate,
-		.refill_ns = 1000000000,
-	};
+	const struct rate_change rate = all_of(&m->config->rng);
 	struct virtio_env env = next_env(m);
 	struct virtio_device *vdev;
 	int ret = virtio_rng_create(&env, &vdev);
@@ -177,27 +240,53 @@ static int choose_mac(const struct net_config *config, uint8_t mac[6])
 	return 0;
 }
 
+static int open_passt(const struct net_config *config,
+		      struct net_backend **backend)
+{
+	char text[300];
+	int fd, ret = passt_start(config, &fd, text, sizeof(text));
+
+	if (ret < 0) {
+		log_error("--net user%s", text);
+		return ret;
+	}
+	ret = stream_create(fd, "passt", backend);
+	if (ret < 0) {
+		log_error("--net user: %s", log_errno(ret));
+		close(fd);
+	}
+	return ret;
+}
+
 static int open_net(const struct net_config *config,
 		    struct net_backend **backend)
 {
 	int ret;
 
-	if (config->tap) {
+	switch (config->kind) {
+	case NET_TAP:
 		ret = tap_open(config->tap, backend);
 		if (ret < 0)
 			log_error("--net tap=%s: %s", config->tap,
 				  net_remedy(ret));
 		return ret;
+	case NET_FD:
+		ret = tap_adopt(config->fd, backend);
+		if (ret < 0)
+			log_error("--net fd=%d: %s", config->fd,
+				  net_remedy(ret));
+		return ret;
+	case NET_USER:
+		return open_passt(config, backend);
 	}
-	ret = tap_adopt(config->fd, backend);
-	if (ret < 0)
-		log_error("--net fd=%d: %s", config->fd, net_remedy(ret));
-	return ret;
+	return -EINVAL;
 }
 
 static int add_net(struct machine *m, const struct net_config *config)
 {
 	struct virtio_net_params params = { .mtu = config->mtu };
+	const struct rate_change rx = all_of(&config->rx);
+	const struct rate_change tx = all_of(&config->tx);
 	struct net_backend *backend;
 	struct virtio_device *vdev;
 	struct virtio_env env;
@@ -215,6 +304,7 @@ static int add_net(struct machine *m, const struct net_config *config)
 		backend->close(backend);
 		return ret;
 	}
+	virtio_net_set_rates(vdev, &rx, &tx);
 	return add_device(m, vdev);
 }
 
@@ -271,15 +361,11 @@ static int check_room(const struct vm_config *config)
 
 int devices_add(struct machine *m, struct port *console)
 {
-	struct virtio_env env = next_env(m);
-	struct virtio_device *vdev;
 	int ret = check_room(m->config);
 
 	if (ret < 0)
 		return ret;
-	ret = virtio_console_create(&env, console, &vdev);
-	if (ret == 0)
-		ret = add_device(m, vdev);
+	ret = add_console(m, console);
 	if (ret < 0)
 		goto err;
 	ret = add_rng(m);

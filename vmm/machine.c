@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "virtio/console.h"
 #include "virtio/vsock.h"
 #include "vmm/cpuid.h"
 #include "vmm/devices.h"
@@ -26,6 +27,9 @@
  * which an interpreting host does not do in a sensible time.
  */
 #define REAL_KERNEL_SIZE MIB(1)
+
+/* How long a machine that has ended waits for a disk that does nothing. */
+#define DRAIN_WAIT_NS 200000000u
 
 /* Opens a kernel or initrd FILE, which must be a regular file. */
 static int open_image(const char *option, const char *file)
@@ -231,7 +235,7 @@ static int add_doorbells(struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct machine_device *d = &m->device[i];
 
-		for (unsigned int q = 0; q < d->vdev->ops->nr_queues; q++) {
+		for (unsigned int q = 0; q < d->vdev->nr_queues; q++) {
 			int ret = vm_add_ioeventfd(
 				&m->vm, d->base + VIRTIO_MMIO_QUEUE_NOTIFY, q,
 				d->vdev->doorbell[q].fd);
@@ -356,20 +360,37 @@ out:
 	return ret;
 }
 
-bool machine_drain(struct machine *m)
+/* What the guest still has to say may be said at once. */
+static void lift_console_limit(struct machine *m)
 {
-	bool rang = false;
+	const struct rate_bucket_config none = { 0 };
 
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct virtio_device *vdev = m->device[i].vdev;
 
-		for (unsigned int q = 0; q < vdev->ops->nr_queues; q++) {
+		if (vdev->ops->device_id == VIRTIO_ID_CONSOLE)
+			virtio_console_set_rate(
+				vdev, &(struct rate_change){ &none, &none });
+	}
+}
+
+bool machine_drain(struct machine *m)
+{
+	bool rang = false;
+
+	lift_console_limit(m);
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		for (unsigned int q = 0; q < vdev->nr_queues; q++) {
 			if (!fd_poll(vdev->doorbell[q].fd, POLLIN))
 				continue;
 			virtio_doorbell(vdev, q);
 			rang = true;
 		}
 	}
+	if (m->ring && disk_ring_busy(m->ring) > 0)
+		rang |= disk_ring_wait(m->ring, now_ns() + DRAIN_WAIT_NS) == 0;
 	if (m->config->early_serial)
 		serial_flush(&m->serial);
 	return rang;

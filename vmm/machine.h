@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/port.h"
 #include "boot/layout.h"
+#include "virtio/disk_ring.h"
 #include "virtio/mmio.h"
 #include "vmm/boot_timer.h"
 #include "vmm/config.h"
@@ -42,6 +43,7 @@ struct machine {
 	struct vm vm;
 	struct machine_device device[LAYOUT_MAX_DEVICES];
 	unsigned int nr_devices;
+	struct disk_ring *ring; /* owned; of all disks, NULL without any */
 	struct power power;
 	struct boot_timer boot_timer; /* with --timing */
 	struct serial serial;	      /* with --early-serial */
@@ -71,8 +73,9 @@ int machine_create(struct machine *m, const struct vm_config *config,
 int machine_start(struct machine *m);
 
 /* Serves what the guest had asked for when it ended: each doorbell that has
- * rung, once, and output that is on its way.  True when one had rung: it may
- * have to be served again.  The vCPUs are parked.
+ * rung, once, output that is on its way, no longer limited, and what disks have
+ * under way.  True when one had rung or a disk has done something: there may be
+ * more.  The vCPUs are parked.
  */
 bool machine_drain(struct machine *m);
 

@@ -34,6 +34,9 @@
 
 #define FLUSH_MS 2000
 
+/* A device that is used again within this time is looked at, not waited for. */
+#define LOOP_POLL_NS 32000
+
 struct run {
 	struct vm_config config;
 	struct loop loop;
@@ -295,7 +298,7 @@ static int report(struct run *r, uint64_t end_ns)
 	    status == STATUS_CRASHED)
 		show_tail(r);
 	if (r->config.timing)
-		timing_print(&r->machine, r->main_ns, end_ns);
+		timing_print(&r->machine, &r->terminal, r->main_ns, end_ns);
 	return status;
 }
 
@@ -372,8 +375,10 @@ static int live(struct run *r)
 	}
 	if (lock_down(r) < 0)
 		return STATUS_FAILED;
+	loop_set_polling(&r->loop, LOOP_POLL_NS);
 	vm_unpark(&r->machine.vm);
 	ret = loop_run(&r->loop);
+	loop_set_polling(&r->loop, 0);
 	if (ret < 0)
 		vm_end(&r->machine.vm, VM_END_FAILED, "event loop: %s",
 		       log_errno(ret));

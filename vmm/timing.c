@@ -8,11 +8,8 @@
 #include <jansson.h>
 #include <sys/mman.h>
 
-#include <linux/virtio_ids.h>
-
 #include "base/log.h"
 #include "virtio/balloon.h"
-#include "virtio/net.h"
 #include "vmm/kvm.h"
 #include "vmm/timing.h"
 
@@ -116,78 +113,74 @@ static json_t *guest_json(const struct virtio_balloon_state *state)
 	return guest;
 }
 
+static json_t *integer(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
 static void add_balloon(json_t *device, struct virtio_device *vdev)
 {
-	const struct virtio_balloon_stats *st = virtio_balloon_stats(vdev);
 	struct virtio_balloon_state state;
-	const struct {
-		const char *key;
-		uint64_t value;
-	} row[] = {
-		{ "inflated_pages", counter_get(&st->inflated) },
-		{ "deflated_pages", counter_get(&st->deflated) },
-		{ "reports", counter_get(&st->reported) },
-		{ "reported_bytes", counter_get(&st->reported_bytes) },
-		{ "refused", counter_get(&st->refused) },
-		{ "kept", counter_get(&st->kept) },
-		{ "stats_updates", counter_get(&st->updates) },
-	};
 
 	virtio_balloon_get(vdev, &state);
-	json_object_set_new(device, "target_bytes",
-			    json_integer((json_int_t)state.target));
-	json_object_set_new(device, "actual_bytes",
-			    json_integer((json_int_t)state.actual));
-	for (size_t i = 0; i < ARRAY_SIZE(row); i++)
-		json_object_set_new(device, row[i].key,
-				    json_integer((json_int_t)row[i].value));
+	json_object_set_new(device, "target_bytes", integer(state.target));
+	json_object_set_new(device, "actual_bytes", integer(state.actual));
 	json_object_set_new(device, "guest", guest_json(&state));
 }
 
-static json_t *net_json(const struct virtio_device *vdev)
+static json_t *queues_json(struct virtio_device *vdev)
 {
-	const struct virtio_net_stats *st = virtio_net_stats(vdev);
-	const struct {
-		const char *key;
-		const struct counter *counter;
-	} counters[] = {
-		{ "rx_packets", &st->rx_packets },
-		{ "rx_bytes", &st->rx_bytes },
-		{ "rx_bad_size", &st->rx_bad_size },
-		{ "rx_not_offered", &st->rx_not_offered },
-		{ "rx_no_buffers", &st->rx_no_buffers },
-		{ "rx_errors", &st->rx_errors },
-		{ "tx_packets", &st->tx_packets },
-		{ "tx_bytes", &st->tx_bytes },
-		{ "tx_bad_size", &st->tx_bad_size },
-		{ "tx_bad_header", &st->tx_bad_header },
-		{ "tx_spoofed", &st->tx_spoofed },
-		{ "tx_errors", &st->tx_errors },
-		{ "tx_no_link", &st->tx_no_link },
-		{ "tx_waits", &st->tx_waits },
-	};
-	json_t *json = json_object();
+	json_t *queues = json_array();
 
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		json_object_set_new(json, counters[i].key,
-				    json_integer((json_int_t)counter_get(
-					    counters[i].counter)));
-	return json;
+	pthread_mutex_lock(&vdev->lock);
+	for (unsigned int q = 0; q < vdev->nr_queues; q++) {
+		const struct virtio_queue_stats *st = &vdev->queue_stats[q];
+		json_int_t depth = virtio_queue_depth_locked(vdev, q);
+
+		json_array_append_new(
+			queues,
+			json_pack("{sI sI sI sI sI}", "kicks",
+				  (json_int_t)counter_get(&st->kicks), "used",
+				  (json_int_t)counter_get(&st->used),
+				  "suppressed",
+				  (json_int_t)counter_get(&st->suppressed),
+				  "depth", depth, "peak",
+				  (json_int_t)counter_get(&st->peak)));
+	}
+	pthread_mutex_unlock(&vdev->lock);
+	return queues;
+}
+
+/* What this kind of device counts, by the names that it gives. */
+static void add_fields(json_t *device, const struct virtio_device *vdev)
+{
+	for (unsigned int i = 0; i < vdev->ops->nr_fields; i++) {
+		const struct telemetry_field *f = &vdev->ops->fields[i];
+		const void *at = (const char *)vdev + f->offset;
+
+		json_object_set_new(device, f->name,
+				    f->kind == TELEMETRY_COUNTER
+					    ? integer(counter_get(at))
+					    : histogram_json(at));
+	}
 }
 
 static json_t *device_json(struct virtio_device *vdev)
 {
 	json_t *device = json_pack(
-		"{ss sI sI sI so}", "name", vdev->ops->name, "doorbells",
+		"{ss sI sI sI so so so}", "name", vdev->ops->name, "doorbells",
 		(json_int_t)counter_get(&vdev->doorbells), "interrupts",
 		(json_int_t)counter_get(&vdev->interrupts), "needs_reset",
 		(json_int_t)counter_get(&vdev->resets_needed), "queue_depth",
-		histogram_json(&vdev->queue_depth));
+		histogram_json(&vdev->queue_depth), "run_ns",
+		histogram_json(&vdev->run_ns), "queues", queues_json(vdev));
 
+	add_fields(device, vdev);
+	json_object_set_new(
+		device, "looks",
+		json_integer((json_int_t)counter_get(&vdev->looks)));
 	if (virtio_balloon_is(vdev))
 		add_balloon(device, vdev);
-	if (vdev->ops->device_id == VIRTIO_ID_NET)
-		json_object_set_new(device, "frames", net_json(vdev));
 	return device;
 }
 
@@ -213,7 +206,17 @@ static void add_marks(json_t *line, const struct machine *m, uint64_t t0,
 		json_object_set_new(line, marks[i].key, mark(marks[i].ns, t0));
 }
 
-void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
+/* What became of the console's bytes behind the devices. */
+static json_t *terminal_json(const struct terminal *t)
+{
+	return json_pack("{sI sI}", "output_dropped",
+			 (json_int_t)counter_get(&t->sink.dropped),
+			 "keys_dropped",
+			 (json_int_t)counter_get(&t->keys_dropped));
+}
+
+void timing_print(struct machine *m, const struct terminal *terminal,
+		  uint64_t main_ns, uint64_t end_ns)
 {
 	uint64_t t0 = exec_ns(main_ns);
 	json_t *line, *vcpus, *devices;
@@ -235,6 +238,13 @@ void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
 		json_array_append_new(devices, device_json(m->device[i].vdev));
 	json_object_set_new(line, "exit_ns", vcpus);
 	json_object_set_new(line, "devices", devices);
+	json_object_set_new(line, "terminal", terminal_json(terminal));
+	json_object_set_new(
+		line, "polling",
+		json_pack("{sI sI}", "hits",
+			  (json_int_t)counter_get(&m->loop->poll_hits),
+			  "misses",
+			  (json_int_t)counter_get(&m->loop->poll_misses)));
 	text = json_dumps(line, JSON_PRESERVE_ORDER);
 	if (text)
 		fprintf(stderr, "%s\n", text);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "vmm/machine.h"
+#include "vmm/terminal.h"
 
 /* Readies what timing_print() needs while every system call is still allowed:
  * all memory that it will ever allocate, and the name of KVM's module.
@@ -23,6 +24,7 @@ void timing_prepare(struct machine *m);
 /* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The
  * vCPUs are parked.
  */
-void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns);
+void timing_print(struct machine *m, const struct terminal *terminal,
+		  uint64_t main_ns, uint64_t end_ns);
 
 #endif

@@ -15,7 +15,7 @@
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/balloon.h"
 
 #define NR_QUEUES  5u
@@ -32,13 +32,14 @@
 #define HIGH_PAGES 2u
 #define NR_SLOTS   16u /* chains a queue, 4 descriptors each */
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct fuzz_queue {
 	uint16_t avail_idx, used_idx;
 	bool posted[NR_SLOTS];
 	unsigned int nr_posted;
 };
+
+static const struct fuzz_layout layout = { NR_QUEUES, QUEUE_SIZE, 0,
+					   RINGS,     AVAIL,	  USED };
 
 struct fuzz {
 	struct guest_memory gm;
@@ -49,27 +50,12 @@ struct fuzz {
 	struct fuzz_queue queue[NR_QUEUES];
 	bool wild; /* the rings are not the model's any more */
 	bool may_be_gone[POOL_PAGES]; /* sent since it was filled */
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
 
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static uint8_t *rings(struct fuzz *f, unsigned int q)
@@ -103,35 +89,17 @@ static void restart(struct fuzz *f)
 {
 	uint8_t features = take(f);
 
-	pthread_mutex_lock(&f->vdev->lock);
-	virtio_set_status_locked(f->vdev, 0);
+	fuzz_reset(f->vdev);
 	memset(f->ram, 0, POOL);
 	memset(f->queue, 0, sizeof(f->queue));
 	f->wild = false;
 	for (unsigned int n = 0; n < POOL_PAGES; n++)
 		fill(f, n);
-	virtio_set_status_locked(f->vdev, 1);
-	virtio_set_status_locked(f->vdev, 3);
-	virtio_set_features_locked(
-		f->vdev, 0,
+	fuzz_bring_up(
+		f->vdev, &layout,
 		(features & 1 ? 0 : 1u << VIRTIO_BALLOON_F_STATS_VQ) |
 			(features & 2 ? 0 : 1u << VIRTIO_BALLOON_F_REPORTING) |
 			(features & 4 ? 1u << VIRTIO_RING_F_EVENT_IDX : 0));
-	virtio_set_features_locked(f->vdev, 1, 1); /* VERSION_1 */
-	virtio_set_status_locked(f->vdev, 11);
-	for (unsigned int q = 0; q < NR_QUEUES; q++) {
-		const struct virtq_config config = {
-			.num = QUEUE_SIZE,
-			.desc = RINGS * q,
-			.driver = RINGS * q + AVAIL,
-			.device = RINGS * q + USED,
-		};
-
-		must(virtq_enable(&f->vdev->vq[q], &f->gm, &config, QUEUE_SIZE,
-				  f->vdev->driver_features) == 0);
-	}
-	virtio_set_status_locked(f->vdev, 15);
-	pthread_mutex_unlock(&f->vdev->lock);
 }
 
 /* A page number of the pool or of somewhere; never of rings or data. */
@@ -335,14 +303,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct virtio_env env;
 
 	must(f);
-	f->data = data;
-	f->len = len;
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
+	f->in = (struct fuzz_input){ data, len };
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	f->high = aligned_alloc(PAGE_SIZE, HIGH_PAGES * PAGE_SIZE);
-	must(f->ram && f->high);
+	must(f->high);
 	memset(f->high, 0, HIGH_PAGES * PAGE_SIZE);
-	must(gmem_add(&f->gm, 0, RAM_SIZE, f->ram) == 0);
 	must(gmem_add(&f->gm, HIGH_BASE, HIGH_PAGES * PAGE_SIZE, f->high) == 0);
 	must(loop_init(&f->loop) == 0);
 	env = (struct virtio_env){ &f->gm, &f->irq, &f->loop };
@@ -350,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(virtio_device_start(f->vdev) == 0);
 
 	restart(f);
-	for (int i = 0; i < 500 && f->len > 0; i++)
+	for (int i = 0; i < 500 && f->in.len > 0; i++)
 		act(f);
 	settle(f);
 

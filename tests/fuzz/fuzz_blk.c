@@ -8,6 +8,9 @@
  * how it is cut into descriptors, over disjoint memory.  A model of the disk
  * and of all guest memory says what must be there afterwards, to the byte.
  *
+ * With a ring the host's operations end in an order that the input chooses, in
+ * pieces and after interruptions; the outcome is the same.
+ *
  * Rings: the bytes are the start of guest memory, descriptors and available
  * ring included.  What is required is that nothing breaks, that a read-only
  * disk stays as it is, and that no more is used than was made available.
@@ -22,7 +25,8 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/unit/fake_ring.h"
 #include "virtio/blk.h"
 
 #define RAM_SIZE   (16u * PAGE_SIZE)
@@ -42,11 +46,11 @@ enum {
 	HAS_FLUSH = 4,
 	HAS_INDIRECT = 8,
 	HAS_CLEARING = 16, /* discard and write zeroes */
+	HAS_RING = 32,
+	HAS_CACHE = 64, /* with a ring: reads are in the page cache */
 };
 
 typedef struct virtio_blk_discard_write_zeroes range_t;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct fuzz {
 	struct guest_memory gm;
@@ -55,14 +59,14 @@ struct fuzz {
 	struct loop loop;
 	struct virtio_device *vdev;
 	struct disk *disk;
+	struct disk_ring *ring;
 	int fd;
 	uint8_t flags;
 	/* What the disk and guest memory hold. */
 	uint8_t model[BYTES];
 	uint8_t shadow[RAM_SIZE] __attribute__((aligned(16)));
 	uint16_t avail_idx;
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
 
 /* One request as the model sees it. */
@@ -73,23 +77,9 @@ struct request {
 	uint64_t r, w;		/* where they are */
 };
 
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
-
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static void set_up(struct fuzz *f)
@@ -99,10 +89,8 @@ static void set_up(struct fuzz *f)
 	uint32_t low = 0;
 	char path[32];
 
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
-	must(f->ram && gmem_add(&f->gm, 0, RAM_SIZE, f->ram) == 0);
-	memset(f->ram, 0, RAM_SIZE);
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	f->fd = memfd_create("disk", MFD_CLOEXEC);
 	for (uint32_t i = 0; i < BYTES; i++)
@@ -110,6 +98,12 @@ static void set_up(struct fuzz *f)
 	must(pwrite(f->fd, f->model, BYTES, 0) == BYTES);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
 	must(disk_open(path, f->flags & IS_READ_ONLY, false, &f->disk) == 0);
+	must(disk_ring_create(&f->loop, &f->ring) == 0);
+	fake_ring = f->ring;
+	if (f->flags & HAS_CACHE)
+		f->ring->try_result = 0;
+	if (f->flags & HAS_RING)
+		must(disk_set_ring(f->disk, f->ring) == 0);
 	must(virtio_blk_create(&env, f->disk, &f->vdev) == 0);
 
 	if (f->flags & HAS_FLUSH)
@@ -135,6 +129,7 @@ static void set_up(struct fuzz *f)
 static void tear_down(struct fuzz *f)
 {
 	virtio_device_destroy(f->vdev);
+	disk_ring_destroy(f->ring);
 	close(f->fd);
 	loop_fini(&f->loop);
 	gmem_fini(&f->gm);
@@ -342,6 +337,20 @@ static void take_request(struct fuzz *f, struct request *req)
 	req->w = DATA + 0x4000 + (take(f) & 15);
 }
 
+/* Ends one of the operations that are under way, or a part of it. */
+static void end_one(struct fuzz *f)
+{
+	static const int result[] = { FAKE_REAL, FAKE_REAL, FAKE_SHORT,
+				      -EINTR };
+	uint8_t how = take(f);
+
+	if (f->ring->nr == 0)
+		return;
+	fake_end(f->ring, (how >> 2) % f->ring->nr,
+		 f->in.len > 0 ? result[how & 3] : FAKE_REAL);
+	fake_reap(f->ring);
+}
+
 /* Rings, and again until nothing is in hand: a turn may end within a request,
  * after a while too.  A turn uses no more chains than the queue has entries.
  */
@@ -354,8 +363,10 @@ static void ring(struct fuzz *f)
 
 		virtio_doorbell(f->vdev, 0);
 		must((uint16_t)(vq->next_used - before) <= QUEUE_SIZE);
-		must(vq->nr_in_flight <= 1);
+		must(vq->nr_in_flight <= 1 || f->flags & HAS_RING);
+		end_one(f);
 	} while (!needs_reset(f) && vq->nr_in_flight > 0);
+	fake_end_all(f->ring);
 }
 
 /* One request.  False when there is to be no other. */
@@ -366,7 +377,7 @@ static bool run_request(struct fuzz *f)
 
 	take_request(f, &req);
 	for (uint32_t i = 0; i < req.out_len; i++)
-		f->ram[req.r + sizeof(req.hdr) + i] = (uint8_t)(i + f->len);
+		f->ram[req.r + sizeof(req.hdr) + i] = (uint8_t)(i + f->in.len);
 	if ((req.hdr.type == VIRTIO_BLK_T_DISCARD ||
 	     req.hdr.type == VIRTIO_BLK_T_WRITE_ZEROES) &&
 	    req.hdr_len == sizeof(req.hdr))
@@ -393,10 +404,13 @@ static bool run_request(struct fuzz *f)
 
 static void run_rings(struct fuzz *f)
 {
-	memcpy(f->ram, f->data, MIN(f->len, RAM_SIZE));
+	memcpy(f->ram, f->in.data, MIN(f->in.len, RAM_SIZE));
 	ring(f);
-	/* Nothing stays in flight, but for the one that was malformed. */
-	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f));
+	/* Nothing stays in flight, but for the one that was malformed, and with
+	 * a ring what was under way then.
+	 */
+	must(f->vdev->vq[0].nr_in_flight <= needs_reset(f) ||
+	     (needs_reset(f) && f->flags & HAS_RING));
 	must(lseek(f->fd, 0, SEEK_END) == BYTES);
 	if (f->flags & IS_READ_ONLY)
 		check_disk(f);
@@ -407,14 +421,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct fuzz *f = calloc(1, sizeof(*f));
 
 	must(f);
-	f->data = data;
-	f->len = len;
+	f->in = (struct fuzz_input){ data, len };
 	f->flags = take(f);
 	set_up(f);
 	if (f->flags & IS_RINGS)
 		run_rings(f);
 	else
-		for (int i = 0; i < 100 && f->len > 0 && run_request(f); i++)
+		for (int i = 0; i < 100 && f->in.len > 0 && run_request(f); i++)
 			;
 	tear_down(f);
 	free(f);

@@ -15,7 +15,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/console.h"
 
 #define RAM_SIZE   (4u * PAGE_SIZE)
@@ -32,13 +32,15 @@
 
 enum { RX, TX };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct fuzz_queue {
 	uint16_t avail_idx, used_idx;
 	bool posted[NR_SLOTS];
 	uint32_t len[NR_SLOTS];
 	unsigned int nr_posted;
+};
+
+static const struct fuzz_layout layout = {
+	2, QUEUE_SIZE, 0, RINGS, AVAIL, USED
 };
 
 struct fuzz {
@@ -55,27 +57,12 @@ struct fuzz {
 	uint64_t out_made, out_seen; /* positions in the stream of output */
 	uint64_t in_typed, in_seen;  /* and of input */
 	uint64_t emergencies, emergencies_seen;
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
 
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static size_t fuzz_write(struct port *port, const void *data, size_t len)
@@ -117,36 +104,16 @@ static void restart(struct fuzz *f)
 {
 	uint8_t features = take(f);
 
-	pthread_mutex_lock(&f->vdev->lock);
-	virtio_set_status_locked(f->vdev, 0);
+	fuzz_reset(f->vdev);
 	memset(f->ram, 0, RAM_SIZE);
 	memset(f->queue, 0, sizeof(f->queue));
 	f->wild = false;
 	f->waiting = true;
 	f->out_made = f->out_seen = 0;
 	f->in_seen = f->in_typed; /* the fifo is emptied */
-
-	virtio_set_status_locked(f->vdev, 1);
-	virtio_set_status_locked(f->vdev, 3);
-	virtio_set_features_locked(
-		f->vdev, 0,
-		(features & 5) |
-			(features & 8 ? 1u << VIRTIO_RING_F_EVENT_IDX : 0));
-	virtio_set_features_locked(f->vdev, 1, 1); /* VERSION_1 */
-	virtio_set_status_locked(f->vdev, 11);
-	for (unsigned int q = 0; q < 2; q++) {
-		const struct virtq_config config = {
-			.num = QUEUE_SIZE,
-			.desc = RINGS * q,
-			.driver = RINGS * q + AVAIL,
-			.device = RINGS * q + USED,
-		};
-
-		must(virtq_enable(&f->vdev->vq[q], &f->gm, &config, QUEUE_SIZE,
-				  f->vdev->driver_features) == 0);
-	}
-	virtio_set_status_locked(f->vdev, 15);
-	pthread_mutex_unlock(&f->vdev->lock);
+	fuzz_bring_up(f->vdev, &layout,
+		      (features & 5) | (features >> 3 & 1ull)
+					       << VIRTIO_RING_F_EVENT_IDX);
 }
 
 /* Posts slot after slot; each is cut into up to 4 descriptors. */
@@ -337,20 +304,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct virtio_env env;
 
 	must(f);
-	f->data = data;
-	f->len = len;
-	f->irq.pulse = irq_ignore;
+	f->in = (struct fuzz_input){ data, len };
+	f->irq.pulse = fuzz_irq_ignore;
 	f->port.write = fuzz_write;
 	f->port.readable = fuzz_readable;
-	f->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
-	must(f->ram && gmem_add(&f->gm, 0, RAM_SIZE, f->ram) == 0);
+	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	env = (struct virtio_env){ &f->gm, &f->irq, &f->loop };
 	must(virtio_console_create(&env, &f->port, &f->vdev) == 0);
 	must(virtio_device_start(f->vdev) == 0);
 
 	restart(f);
-	for (int i = 0; i < 500 && f->len > 0; i++)
+	for (int i = 0; i < 500 && f->in.len > 0; i++)
 		act(f);
 	settle(f);
 

@@ -12,7 +12,7 @@
 
 #include <linux/virtio_mmio.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/mmio.h"
 
 #define RAM_SIZE    (16u * PAGE_SIZE)
@@ -20,8 +20,6 @@
 #define QUEUE_SIZE  8u
 #define CONFIG_SIZE 12u
 #define FEATURE	    (1ull << 5)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct fuzz_device {
 	struct virtio_device vdev;
@@ -44,12 +42,6 @@ struct fuzz {
 	const uint8_t *data;
 	size_t len;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
 
 static void irq_count(struct irq_line *line)
 {
@@ -201,6 +193,24 @@ static void good_step(struct fuzz *f, uint8_t step)
 	}
 }
 
+/* The loop: it begins to poll, looks at rings, or takes its turn. */
+static void turn(struct fuzz *f, unsigned int how)
+{
+	switch (how) {
+	case 1:
+		loop_set_polling(&f->loop, 1);
+		f->loop.poll_score = 1;
+		break;
+	case 2:
+		for (struct loop_poll *p = f->loop.polls; p; p = p->next)
+			p->look(p);
+		break;
+	default:
+		loop_step(&f->loop, 0);
+		break;
+	}
+}
+
 static void action(struct fuzz *f)
 {
 	uint8_t op = (uint8_t)take(f, 1);
@@ -232,7 +242,7 @@ static void action(struct fuzz *f)
 		f->ram[offset] = (uint8_t)take(f, 1);
 		break;
 	case 7:
-		loop_step(&f->loop, 0);
+		turn(f, op >> 3);
 		break;
 	}
 }
@@ -252,6 +262,7 @@ static void check_queue(const struct fuzz *f, unsigned int q)
 	must(gmem_ptr(&f->gm, vq->avail, 6 + 2u * vq->size));
 	must(gmem_ptr(&f->gm, vq->used, 6 + 8u * vq->size));
 	must(vq->nr_in_flight == 0 && vq->budget == VIRTQ_NO_BUDGET);
+	must(vq->nr_seen <= vq->size && (vq->watched || !vq->unarmed));
 	/* Frozen while live: one action may not both end and start it. */
 	if (was->live)
 		must(vq->size == was->size && vq->desc == was->desc &&

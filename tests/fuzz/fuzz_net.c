@@ -19,7 +19,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/net.h"
 
 #define QUEUE_SIZE 16u
@@ -34,15 +34,16 @@
 #define HDR	   NET_HDR_BYTES
 #define MTU	   1400u
 #define HOST_BYTE  0x5a /* of which its frames consist */
+#define USO                                                                    \
+	(1ull << VIRTIO_NET_F_GUEST_USO4 | 1ull << VIRTIO_NET_F_GUEST_USO6 |   \
+	 1ull << VIRTIO_NET_F_HOST_USO)
 #define ALL_OFFLOADS                                                           \
 	((1u << VIRTIO_NET_F_CSUM) | (1u << VIRTIO_NET_F_GUEST_CSUM) |         \
 	 (1u << VIRTIO_NET_F_GUEST_TSO4) | (1u << VIRTIO_NET_F_GUEST_TSO6) |   \
 	 (1u << VIRTIO_NET_F_GUEST_ECN) | (1u << VIRTIO_NET_F_HOST_TSO4) |     \
-	 (1u << VIRTIO_NET_F_HOST_TSO6) | (1u << VIRTIO_NET_F_HOST_ECN))
+	 (1u << VIRTIO_NET_F_HOST_TSO6) | (1u << VIRTIO_NET_F_HOST_ECN) | USO)
 
 enum { RX, TX };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const uint8_t our_mac[6] = { 2, 0, 0, 0, 0, 1 };
 
@@ -67,27 +68,12 @@ struct fuzz {
 	struct virtio_net_hdr_v1 in_hdr;
 	/* Of the frame being merged. */
 	unsigned int parts;
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
 
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static bool has(const struct fuzz *f, unsigned int feature)
@@ -117,7 +103,9 @@ static void check_sent(const struct fuzz *f,
 	must((type == VIRTIO_NET_HDR_GSO_TCPV4 &&
 	      has(f, VIRTIO_NET_F_HOST_TSO4)) ||
 	     (type == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	      has(f, VIRTIO_NET_F_HOST_TSO6)));
+	      has(f, VIRTIO_NET_F_HOST_TSO6)) ||
+	     (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+	      has(f, VIRTIO_NET_F_HOST_USO)));
 }
 
 static ssize_t fuzz_send(struct net_backend *backend, const struct iovec *iov,
@@ -150,15 +138,17 @@ static ssize_t fuzz_receive(struct net_backend *backend,
 		return f->answer;
 	if (f->in_len == 0)
 		return -EAGAIN;
-	must(nr >= 2 && iov[0].iov_len == HDR);
+	must(nr >= 1 && iov[0].iov_len >= HDR);
 	memcpy(iov[0].iov_base, &f->in_hdr, HDR);
-	for (int i = 1; i < nr && left > 0; i++) {
-		size_t here = MIN(left, iov[i].iov_len);
+	for (int i = 0; i < nr && left > 0; i++) {
+		size_t skip = i == 0 ? HDR : 0;
+		size_t here = MIN(left, iov[i].iov_len - skip);
 
-		memset(iov[i].iov_base, HOST_BYTE, here);
+		memset((uint8_t *)iov[i].iov_base + skip, HOST_BYTE, here);
 		left -= here;
 		total += here;
 	}
+	must(left == 0 || total == HDR + NET_MAX_FRAME + 1);
 	f->in_len = 0;
 	return (ssize_t)total;
 }
@@ -188,6 +178,8 @@ static void restart(struct fuzz *f)
 {
 	uint64_t features = take(f) | (uint32_t)take(f) << 8 |
 			    (uint32_t)take(f) << 16 | 1ull << 32 | 1ull << 28;
+	/* That bit itself is no feature of ours. */
+	uint64_t uso = features & 1u << 22 ? USO : 0;
 
 	pthread_mutex_lock(&f->vdev->lock);
 	virtio_set_status_locked(f->vdev, 0);
@@ -195,11 +187,12 @@ static void restart(struct fuzz *f)
 	memset(f->queue, 0, sizeof(f->queue));
 	f->wild = false;
 	f->parts = 0;
-	features &= f->vdev->features;
+	features = (features | uso) & f->vdev->features;
 	virtio_set_status_locked(f->vdev, 1);
 	virtio_set_status_locked(f->vdev, 3);
 	virtio_set_features_locked(f->vdev, 0, (uint32_t)features);
-	virtio_set_features_locked(f->vdev, 1, 1); /* VERSION_1 */
+	/* VERSION_1, and what is above */
+	virtio_set_features_locked(f->vdev, 1, (uint32_t)(features >> 32));
 	virtio_set_status_locked(f->vdev, 11);
 	for (unsigned int q = 0; q < 2; q++) {
 		const struct virtq_config config = {
@@ -302,7 +295,10 @@ static void check_received(const struct fuzz *f,
 	must((type == VIRTIO_NET_HDR_GSO_TCPV4 &&
 	      has(f, VIRTIO_NET_F_GUEST_TSO4)) ||
 	     (type == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	      has(f, VIRTIO_NET_F_GUEST_TSO6)));
+	      has(f, VIRTIO_NET_F_GUEST_TSO6)) ||
+	     (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+	      has(f, VIRTIO_NET_F_GUEST_USO4) &&
+	      has(f, VIRTIO_NET_F_GUEST_USO6)));
 }
 
 static void reap_rx(struct fuzz *f, unsigned int slot, uint32_t len)
@@ -438,15 +434,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct virtio_env env;
 
 	must(f);
-	f->data = data;
-	f->len = len;
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, ALIGN_UP(RAM_SIZE, PAGE_SIZE));
-	must(f->ram &&
-	     gmem_add(&f->gm, 0, ALIGN_UP(RAM_SIZE, PAGE_SIZE), f->ram) == 0);
-	memset(f->ram, 0, RAM_SIZE);
+	f->in = (struct fuzz_input){ data, len };
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, ALIGN_UP(RAM_SIZE, PAGE_SIZE));
 	must(loop_init(&f->loop) == 0);
 	f->backend = (struct net_backend){
+		.name = "the wire",
 		/* Always readable and writable, as far as epoll knows. */
 		.fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC),
 		.features = ALL_OFFLOADS,
@@ -461,7 +454,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(virtio_device_start(f->vdev) == 0);
 
 	restart(f);
-	for (int i = 0; i < 500 && f->len > 0; i++)
+	for (int i = 0; i < 500 && f->in.len > 0; i++)
 		act(f);
 	settle(f);
 

@@ -15,7 +15,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/virtqueue.h"
 
 #define RAM_SIZE  (16u * PAGE_SIZE)
@@ -25,8 +25,6 @@
 #define USED	  0x800u
 #define USED_END  0xa00u
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct fuzz {
 	struct guest_memory gm;
 	uint8_t *ram, *high;
@@ -35,12 +33,6 @@ struct fuzz {
 	unsigned int nr_held;
 	uint64_t popped, pushed;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
 
 static void check_inside(const struct fuzz *f, const struct iovec *v)
 {

@@ -22,7 +22,7 @@
 #include <linux/virtio_ring.h>
 #include <linux/virtio_vsock.h>
 
-#include "base/util.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/vsock.h"
 #include "virtio/vsock_conn.h"
 
@@ -39,7 +39,8 @@
 
 enum { RX, TX, EVENT, NR_QUEUES };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+static const struct fuzz_layout layout = { NR_QUEUES, QUEUE_SIZE, 0,
+					   RINGS,     AVAIL,	  USED };
 
 struct fuzz {
 	struct guest_memory gm;
@@ -52,56 +53,23 @@ struct fuzz {
 	int server;
 	int socket[NR_SOCKETS]; /* the host's ends; -1: none */
 	char path[64];
-	const uint8_t *data;
-	size_t len;
+	struct fuzz_input in;
 };
-
-static void must(bool cond)
-{
-	if (!cond)
-		abort();
-}
-
-static void irq_ignore(struct irq_line *line)
-{
-	(void)line;
-}
 
 static uint8_t take(struct fuzz *f)
 {
-	if (f->len == 0)
-		return 0;
-	f->len--;
-	return *f->data++;
+	return fuzz_take(&f->in);
 }
 
 static void restart(struct fuzz *f)
 {
 	uint32_t features = take(f) & 5;
 
-	pthread_mutex_lock(&f->vdev->lock);
-	virtio_set_status_locked(f->vdev, 0);
+	fuzz_reset(f->vdev);
 	memset(f->ram, 0, DATA);
 	memset(f->avail_idx, 0, sizeof(f->avail_idx));
 	memset(f->used_idx, 0, sizeof(f->used_idx));
-	virtio_set_status_locked(f->vdev, 1);
-	virtio_set_status_locked(f->vdev, 3);
-	virtio_set_features_locked(f->vdev, 0, features);
-	virtio_set_features_locked(f->vdev, 1, 1); /* VERSION_1 */
-	virtio_set_status_locked(f->vdev, 11);
-	for (unsigned int q = 0; q < NR_QUEUES; q++) {
-		const struct virtq_config config = {
-			.num = QUEUE_SIZE,
-			.desc = RINGS * q,
-			.driver = RINGS * q + AVAIL,
-			.device = RINGS * q + USED,
-		};
-
-		must(virtq_enable(&f->vdev->vq[q], &f->gm, &config, QUEUE_SIZE,
-				  f->vdev->driver_features) == 0);
-	}
-	virtio_set_status_locked(f->vdev, 15);
-	pthread_mutex_unlock(&f->vdev->lock);
+	fuzz_bring_up(f->vdev, &layout, features);
 }
 
 /* Publishes LEN bytes at the chain's own memory in two descriptors, cut after
@@ -280,10 +248,8 @@ static void set_up(struct fuzz *f)
 	struct sockaddr_un addr;
 
 	signal(SIGPIPE, SIG_IGN);
-	f->irq.pulse = irq_ignore;
-	f->ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
-	must(f->ram && gmem_add(&f->gm, 0, RAM_SIZE, f->ram) == 0);
-	memset(f->ram, 0, RAM_SIZE);
+	f->irq.pulse = fuzz_irq_ignore;
+	f->ram = fuzz_memory(&f->gm, RAM_SIZE);
 	must(loop_init(&f->loop) == 0);
 	snprintf(f->path, sizeof(f->path), "/tmp/mote-fuzz-vsock-%d", getpid());
 	must(virtio_vsock_create(&env, CID, f->path, &f->vdev) == 0);
@@ -305,11 +271,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	must(f);
 	close(lowest);
-	f->data = data;
-	f->len = len;
+	f->in = (struct fuzz_input){ data, len };
 	set_up(f);
 	restart(f);
-	for (int i = 0; i < 300 && f->len > 0; i++)
+	for (int i = 0; i < 300 && f->in.len > 0; i++)
 		act(f);
 	rest(f);
 	reap(f);

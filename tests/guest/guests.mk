@@ -4,7 +4,7 @@
 
 G	:= tests/guest
 GUEST_NAMES := $(filter-out guest irq driver,$(patsubst $(G)/%.c,%,$(wildcard $(G)/*.c)))
-GUESTS_64 := boot-linux widths ring3 unemulated
+GUESTS_64 := barrage boot-linux widths ring3 unemulated
 GUESTS_32 := $(filter-out $(GUESTS_64),$(GUEST_NAMES))
 GUESTS	:= $(addprefix $(B)/guest/,$(GUEST_NAMES) boot-bzimage hello-serial)
 
@@ -22,6 +22,7 @@ GUEST_BZ := $(GUEST_FLAGS) -m64 -mno-red-zone -fPIE -no-pie \
 	-fvisibility=hidden -DBZIMAGE -Wl,-T,$(G)/bzimage.ld
 VOICE_idle := -DGUEST_SERIAL
 ASM_unemulated := $(G)/ring3-asm.S
+ASM_barrage := $(G)/ring3-asm.S
 GUEST_LIB := $(wildcard $(addprefix $(G)/,guest.c irq.c irq-asm.S driver.c))
 GUEST_DEPS := $(GUEST_LIB) boot/layout.h $(G)/guests.mk \
 	$(wildcard $(G)/*.ld $(G)/*.S $(G)/*.h)
@@ -55,7 +56,18 @@ $(B)/guest/hello-serial: $(G)/hello.c $(GUEST_DEPS) | $(B)/.pkg-BUILD
 	$(call say,GUEST   $@)
 	$(Q)$(CC) $(GUEST_32) -DGUEST_SERIAL -o $@ $(G)/start-pvh.S $< $(G)/guest.c
 
-benches: $(B)/bench/floor $(B)/bench/stopwatch
+benches: $(addprefix $(B)/bench/,floor stopwatch stream tapwrite \
+	io-guest)
+
+# The guest that drives devices, for mote and QEMU alike.
+IO_GUEST := $(wildcard tests/bench/io-guest/*.c)
+$(B)/bench/io-guest: $(IO_GUEST) $(wildcard tests/bench/io-guest/*.[Sh]) \
+		$(GUEST_DEPS) | $(B)/.pkg-BUILD
+	@mkdir -p $(@D)
+	$(call say,GUEST   $@)
+	$(Q)$(CC) $(GUEST_64) -O2 -DGUEST_SERIAL -o $@ \
+		tests/bench/io-guest/start.S $(IO_GUEST) $(G)/guest.c \
+		$(G)/ring3-asm.S
 
 $(B)/bench/%: tests/bench/%.c boot/layout.h | $(B)/.pkg-BUILD
 	@mkdir -p $(@D)

@@ -18,9 +18,11 @@
 #define NET(bit) (1ull << VIRTIO_NET_F_##bit)
 
 #define NET_RX_OFFLOADS                                                        \
-	(NET(GUEST_CSUM) | NET(GUEST_TSO4) | NET(GUEST_TSO6) | NET(GUEST_ECN))
+	(NET(GUEST_CSUM) | NET(GUEST_TSO4) | NET(GUEST_TSO6) |                 \
+	 NET(GUEST_ECN) | NET(GUEST_USO4) | NET(GUEST_USO6))
 #define NET_TX_OFFLOADS                                                        \
-	(NET(CSUM) | NET(HOST_TSO4) | NET(HOST_TSO6) | NET(HOST_ECN))
+	(NET(CSUM) | NET(HOST_TSO4) | NET(HOST_TSO6) | NET(HOST_ECN) |         \
+	 NET(HOST_USO))
 
 struct fake_wire {
 	struct net_backend backend;
@@ -98,6 +100,7 @@ static inline void wire_init(struct fake_wire *wire)
 	memset(wire, 0, sizeof(*wire));
 	wire->host = pair[1];
 	wire->backend = (struct net_backend){
+		.name = "the wire",
 		.fd = pair[0],
 		.features = NET_RX_OFFLOADS | NET_TX_OFFLOADS,
 		.receive = wire_receive,

@@ -63,6 +63,7 @@ static void check(char *field[NR_FIELDS])
 	gmem_fini(&gm);
 }
 
+/* V28: a corpus of files that are no kernels */
 START_TEST(test_every_bad_kernel)
 {
 	char path[100], line[512];

@@ -230,7 +230,7 @@ START_TEST(page_edges)
 }
 END_TEST
 
-/* L6: regions that touch are still two: a run does not cross */
+/* L6, §5.5.6.1: regions that touch are still two: a run does not cross */
 START_TEST(no_run_across_regions)
 {
 	const uint32_t up[] = { RAM_PAGES - 1, RAM_PAGES, RAM_PAGES + 1 };
@@ -245,7 +245,7 @@ START_TEST(no_run_across_regions)
 }
 END_TEST
 
-/* L6: the driver gives away what it needs itself, rings and list; after a reset
+/* L6, §5.5.6.1: the driver gives away what it needs itself, rings and list; after a reset
  * the device works again
  */
 START_TEST(rings_and_list)
@@ -383,7 +383,7 @@ START_TEST(host_keeps)
 }
 END_TEST
 
-/* L6: a page of the kernel's file does not come back with the file's bytes */
+/* L6, §5.5.6.1: a page of the kernel's file does not come back with the file's bytes */
 START_TEST(mapped_file)
 {
 	const uint32_t pfn[] = { POOL_PFN + 2, POOL_PFN + 3 };

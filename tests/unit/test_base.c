@@ -152,6 +152,7 @@ START_TEST(histogram_buckets)
 }
 END_TEST
 
+/* V25: ten lines in five seconds, the rest is counted */
 START_TEST(log_limited)
 {
 	struct log_limit limit = { 0 };

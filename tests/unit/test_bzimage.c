@@ -194,6 +194,7 @@ static const struct spoiled {
 	  "own 4096, the file has 20736" },
 };
 
+/* V28: likewise of a bzImage's header */
 START_TEST(test_spoiled_field)
 {
 	const struct spoiled *s = &spoiled[_i];

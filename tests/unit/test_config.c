@@ -37,11 +37,27 @@ START_TEST(defaults)
 	ck_assert_uint_eq(config.memory, MIB(256));
 	ck_assert_uint_eq(config.timeout_ns, 0);
 	ck_assert_uint_eq(config.balloon, 0);
-	ck_assert_uint_eq(config.rng_rate, 0);
+	ck_assert_uint_eq(config.rng.bytes.size, 0);
+	ck_assert_uint_eq(config.console.bytes.size, 0);
 	ck_assert_uint_eq(config.balloon_stats_ns, 0);
 	ck_assert(!config.early_serial && !config.timing && !config.copy);
 }
 END_TEST
+
+/* BUCKET lets PER_SECOND tokens through in a second, to the nanosecond. */
+static void check_bucket(const struct rate_bucket_config *bucket,
+			 uint64_t per_second, uint64_t burst)
+{
+	ck_assert_uint_eq(bucket->burst, burst);
+	if (per_second == 0) {
+		ck_assert_uint_eq(bucket->size, 0);
+		return;
+	}
+	ck_assert_uint_le(bucket->size, MAX(per_second / 5, 1u));
+	ck_assert_uint_gt(bucket->size, 0);
+	ck_assert_uint_eq(bucket->refill_ns,
+			  bucket->size * 1000000000 / per_second);
+}
 
 START_TEST(everything)
 {
@@ -62,7 +78,7 @@ START_TEST(everything)
 	ck_assert(!config.disk[1].read_only && !config.disk[1].direct);
 	ck_assert_uint_eq(config.timeout_ns, 1500000000);
 	ck_assert_uint_eq(config.balloon, MIB(64));
-	ck_assert_uint_eq(config.rng_rate, KIB(64));
+	check_bucket(&config.rng.bytes, KIB(64), 0);
 	ck_assert_uint_eq(config.balloon_stats_ns, 2500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
@@ -107,6 +123,65 @@ START_TEST(nets)
 }
 END_TEST
 
+/* The same words for every device; on a network interface for one way, too. */
+START_TEST(limits)
+{
+	const struct disk_config *d = config.disk;
+	const struct net_config *n = config.net;
+
+	ck_assert_int_eq(
+		parse("-k K -d a -d b,rate=10M,ro,burst=64M,ops=1000,"
+		      "ops-burst=7 --console rate=4K --rng ops=3,rate=1K"),
+		CONFIG_OK);
+	check_bucket(&d[0].rate.bytes, 0, 0);
+	check_bucket(&d[0].rate.ops, 0, 0);
+	check_bucket(&d[1].rate.bytes, MIB(10), MIB(64));
+	check_bucket(&d[1].rate.ops, 1000, 7);
+	ck_assert(d[1].read_only);
+	check_bucket(&config.console.bytes, KIB(4), 0);
+	check_bucket(&config.console.ops, 0, 0);
+	check_bucket(&config.rng.bytes, KIB(1), 0);
+	check_bucket(&config.rng.ops, 3, 0);
+	ck_assert_int_eq(parse("-k K --net tap=t,rate=1M,tx-ops=9,mtu=99,"
+			       "tx-burst=2M,rx-rate=3M,tx-ops-burst=1"),
+			 CONFIG_OK);
+	check_bucket(&n->rx.bytes, MIB(3), 0);
+	check_bucket(&n->rx.ops, 0, 0);
+	check_bucket(&n->tx.bytes, MIB(1), MIB(2));
+	check_bucket(&n->tx.ops, 9, 1);
+	ck_assert_uint_eq(n->mtu, 99);
+}
+END_TEST
+
+START_TEST(user_nets)
+{
+	const struct net_config *n = config.net;
+
+	ck_assert_int_eq(
+		parse("-k K --net user --net user,publish=8080:80,mtu=1400,"
+		      "publish=8080:53/udp,loopback --net "
+		      "user,publish=1:65535/tcp,publish=65535:1"),
+		CONFIG_OK);
+	ck_assert_uint_eq(config.nr_nets, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_int_eq(n[i].kind, NET_USER);
+	ck_assert_uint_eq(n[0].nr_publish, 0);
+	ck_assert(!n[0].loopback);
+	ck_assert_uint_eq(n[1].nr_publish, 2);
+	ck_assert_uint_eq(n[1].mtu, 1400);
+	ck_assert(n[1].loopback);
+	ck_assert_uint_eq(n[1].publish[0].host, 8080);
+	ck_assert_uint_eq(n[1].publish[0].guest, 80);
+	ck_assert(!n[1].publish[0].udp);
+	ck_assert_uint_eq(n[1].publish[1].guest, 53);
+	ck_assert(n[1].publish[1].udp);
+	ck_assert_uint_eq(n[2].publish[0].host, 1);
+	ck_assert_uint_eq(n[2].publish[0].guest, 65535);
+	ck_assert(!n[2].publish[0].udp);
+	ck_assert_uint_eq(n[2].publish[1].host, 65535);
+}
+END_TEST
+
 /* Each is refused, and the one line names what the operator wrote. */
 static const struct {
 	const char *line;
@@ -123,7 +198,25 @@ static const struct {
 	{ "-k K --rng rate=", "--rng rate=" },
 	{ "-k K --rng rate=0", "--rng rate=0" },
 	{ "-k K --rng rate=-1", "--rng rate=-1" },
-	{ "-k K --rng rate=1K,x", "--rng rate=1K,x" },
+	{ "-k K --rng rate=1K,x", "--rng x" },
+	{ "-k K --rng burst=1K", "burst= needs rate=" },
+	{ "-k K --rng ops=4,burst=1K", "burst= needs rate=" },
+	{ "-k K --rng rate=4,ops-burst=1", "ops-burst= needs ops=" },
+	{ "-k K --rng ops=1K", "--rng ops=1K" },
+	{ "-k K --rng ops=0", "--rng ops=0" },
+	{ "-k K --rng ops-burst=", "--rng ops-burst=" },
+	{ "-k K --rng ,", "--rng" },
+	{ "-k K --console", "--console" },
+	{ "-k K --console 4K", "--console 4K" },
+	{ "-k K --console rx-rate=4K", "--console rx-rate=4K" },
+	{ "-k K --console rate=4K --console ops=1", "--console ops=1" },
+	{ "-k K -d a,rate=x", "-d rate=x" },
+	{ "-k K -d a,burst=4K", "burst= needs rate=" },
+	{ "-k K -d a,rate", "rate=, burst=" },
+	{ "-k K -d a,tx-rate=4K", "tx-rate" },
+	{ "-k K --net tap=t,rx-rate=0", "--net rx-rate=0" },
+	{ "-k K --net tap=t,rx-rate=1,tx-burst=1", "burst= needs rate=" },
+	{ "-k K --net tap=t,rx-mtu=1", "rx-mtu=1" },
 	{ "-k K --rng rate=1K --rng rate=2K", "--rng rate=2K" },
 	{ "-k K --balloon", "--balloon" },
 	{ "-k K --balloon x", "--balloon x" },
@@ -176,8 +269,32 @@ static const struct {
 	{ "-k K -d f,serial=a\x7f", "-d f,serial=" },
 	{ "-k K -d f,serial=\xc3\xa4", "-d f,serial=" },
 	{ "-k K --net", "--net" },
-	{ "-k K --net user", "--net user" },
-	{ "-k K --net user,publish=80:80", "--net user" },
+	{ "-k K --net user=x", "--net 'user=x'" },
+	{ "-k K --net user,tap=t", "--net tap=t" },
+	{ "-k K --net user,publish", "--net publish" },
+	{ "-k K --net user,publish=", "--net publish=" },
+	{ "-k K --net user,publish=80", "--net publish=80" },
+	{ "-k K --net user,publish=80:", "--net publish=80:" },
+	{ "-k K --net user,publish=:80", "--net publish=:80" },
+	{ "-k K --net user,publish=0:80", "--net publish=0:80" },
+	{ "-k K --net user,publish=80:0", "--net publish=80:0" },
+	{ "-k K --net user,publish=65536:80", "--net publish=65536:80" },
+	{ "-k K --net user,publish=80:65536", "--net publish=80:65536" },
+	{ "-k K --net user,publish=80:80x", "--net publish=80:80x" },
+	{ "-k K --net user,publish=80:80/", "--net publish=80:80/" },
+	{ "-k K --net user,publish=80:80/sctp", "--net publish=80:80/sctp" },
+	{ "-k K --net user,publish=80:80,publish=80:81",
+	  "--net publish=80:81" },
+	{ "-k K --net user,publish=80:80/udp --net user,publish=80:81/udp",
+	  "--net publish=80:81/udp" },
+	{ "-k K --net user,publish=1:1,publish=2:1,publish=3:1,publish=4:1,"
+	  "publish=5:1,publish=6:1,publish=7:1,publish=8:1,publish=9:1,"
+	  "publish=10:1,publish=11:1,publish=12:1,publish=13:1,publish=14:1,"
+	  "publish=15:1,publish=16:1,publish=17:1",
+	  "--net publish=17:1" },
+	{ "-k K --net tap=t,publish=80:80", "--net publish=80:80" },
+	{ "-k K --net tap=t,loopback", "--net loopback" },
+	{ "-k K --net user,loopback=1", "--net loopback=1" },
 	{ "-k K --net bridge", "--net 'bridge'" },
 	{ "-k K --net ,tap=t", "--net" },
 	{ "-k K --net mac=02:00:00:00:00:01", "--net" },
@@ -223,6 +340,12 @@ static const struct {
 	{ "-k K --vsock cid=0x3,path=P", "--vsock cid=0x3" },
 	{ "-k K --vsock cid=,path=P", "--vsock cid=" },
 	{ "-k K --vsock cid=3", "path=SOCKET" },
+	{ "-k K -d a,engine=", "engine=" },
+	{ "-k K -d a,engine=aio", "engine=aio" },
+	{ "-k K -d a,queues=0", "queues=0" },
+	{ "-k K -d a,queues=9", "queues=9" },
+	{ "-k K -d a,queues=2x", "queues=2x" },
+	{ "-k K -d a,queues=", "queues=" },
 	{ "-k K --vsock path=", "path=SOCKET" },
 	{ "-k K --vsock ,", "path=SOCKET" },
 	{ "-k K --vsock P", "--vsock P" },
@@ -253,6 +376,18 @@ START_TEST(disk_options)
 	ck_assert_str_eq(config.disk[1].serial, "A-1");
 	ck_assert(!config.disk[2].writethrough);
 	ck_assert_str_eq(config.disk[2].serial, "01234567890123456789");
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
+	ck_assert_uint_eq(config.disk[2].queues, 1);
+
+	ck_assert_int_eq(parse("-k K -d a,engine=uring,queues=8 "
+			       "-d b,queues=1,engine=sync "
+			       "-d c,engine=sync,engine=auto"),
+			 CONFIG_OK);
+	ck_assert_int_eq(config.disk[0].engine, ENGINE_URING);
+	ck_assert_uint_eq(config.disk[0].queues, 8);
+	ck_assert_int_eq(config.disk[1].engine, ENGINE_SYNC);
+	ck_assert_uint_eq(config.disk[1].queues, 1);
+	ck_assert_int_eq(config.disk[2].engine, ENGINE_AUTO);
 }
 END_TEST
 
@@ -360,6 +495,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, refusals, 0, ARRAY_SIZE(refused));
 	tcase_add_test(tc, disk_options);
 	tcase_add_test(tc, nets);
+	tcase_add_test(tc, limits);
+	tcase_add_test(tc, user_nets);
 	tcase_add_test(tc, too_many_disks);
 	tcase_add_test(tc, vsock_words);
 	tcase_add_loop_test(tc, size_words, 0, ARRAY_SIZE(sizes));

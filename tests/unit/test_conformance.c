@@ -77,6 +77,11 @@ START_TEST(requirements_are_offered)
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_CSUM },
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_ECN,
 		  VIRTIO_NET_F_HOST_TSO4 },
+		{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_USO4,
+		  VIRTIO_NET_F_GUEST_CSUM },
+		{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_USO6,
+		  VIRTIO_NET_F_GUEST_CSUM },
+		{ VIRTIO_ID_NET, VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_CSUM },
 	};
 	uint64_t offered;
 
@@ -105,8 +110,8 @@ START_TEST(every_subset)
 		bool good = subset >> VIRTIO_F_VERSION_1 & 1;
 
 		ck_assert_int_eq(fd_negotiate(&fd, subset), good);
-		/* Of 2^14 a few hundred go all the way. */
-		if (expected[_i].id == VIRTIO_ID_NET && n++ % 32 > 0)
+		/* Of 2^17 a few hundred go all the way. */
+		if (expected[_i].id == VIRTIO_ID_NET && n++ % 256 > 0)
 			good = false;
 		if (good && fd_start(&fd, subset))
 			fd_run_loop(&fd);
@@ -174,6 +179,8 @@ START_TEST(not_offered)
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_MAC_ADDR },
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
 		{ VIRTIO_ID_NET, VIRTIO_NET_F_GUEST_ANNOUNCE },
+		/* S7, §5.10.3 */
+		{ VIRTIO_ID_VSOCK, VIRTIO_VSOCK_F_SEQPACKET },
 	};
 	uint64_t offered;
 
@@ -241,6 +248,10 @@ static size_t expected_config(enum subject subject, uint8_t *config)
 	memset(config, 0, CONFIG);
 	if (subject == ENTROPY)
 		return 0;
+	if (subject == SOCKETS) {
+		put_le64(config, CID); /* §5.10.4 */
+		return 8;
+	}
 	if (subject == BALLOONIST) {
 		config[1] = 1; /* 256 pages */
 		return 8;
@@ -257,7 +268,7 @@ static size_t expected_config(enum subject subject, uint8_t *config)
 	memcpy(config, disk, sizeof(disk));
 	config[0x15] = SECTOR_SIZE >> 8; /* blk_size */
 	config[0x20] = 1;		 /* writeback */
-	if (subject == DISK) {
+	if (subject != READ_ONLY_DISK) {
 		config[0x26] = 1 << 21 >> 16; /* max_discard_sectors */
 		config[0x28] = 64;	      /* max_discard_seg */
 		config[0x2c] = 8;	      /* discard_sector_alignment */

@@ -406,6 +406,55 @@ START_TEST(test_telemetry)
 }
 END_TEST
 
+/* D15: per queue the kicks, what came back, what is with us and the most of it,
+ * and the interrupts that the driver was spared.
+ */
+START_TEST(test_queue_telemetry)
+{
+	const struct virtio_queue_stats *st;
+	struct chain c;
+
+	ck_assert(fd_start(&fd, FD_FEATURES));
+	fd_run_loop(&fd);
+	st = fd.vdev->queue_stats;
+	fd_want_irq(&fd, 0, true);
+	for (int i = 0; i < 5; i++)
+		post_echo(FD_INDIRECT);
+	fd_kick(&fd, 0);
+	fd_want_irq(&fd, 0, false);
+	for (int i = 0; i < 3; i++) {
+		post_echo(FD_INDIRECT);
+		fd_kick(&fd, 0);
+	}
+	ck_assert_uint_eq(counter_get(&st[0].kicks), 1 + 4);
+	ck_assert_uint_eq(counter_get(&st[0].used), 8);
+	ck_assert_uint_eq(counter_get(&st[0].suppressed), 3);
+	ck_assert_uint_eq(counter_get(&st[0].peak), 5);
+	ck_assert_uint_eq(counter_get(&fd.vdev->interrupts), 1);
+	/* Each kick was a run, and DRIVER_OK's of the other queue. */
+	ck_assert_uint_eq(fd.vdev->run_ns.count, 4 + 2);
+
+	/* Queue 1 keeps what it takes. */
+	for (int i = 0; i < 4; i++)
+		fd_post(&fd, 1, &(struct fd_seg){ fd_alloc(&fd, 8), 8 }, 1, 0,
+			FD_DIRECT);
+	ck_assert_int_eq(virtq_pop(&fd.vdev->vq[1], &c), 1);
+	fd_kick(&fd, 1);
+	ck_assert_uint_eq(counter_get(&st[1].peak), 4);
+	ck_assert_uint_eq(virtio_queue_depth_locked(fd.vdev, 1), 4);
+	ck_assert_int_eq(virtq_pop(&fd.vdev->vq[1], &c), 1);
+	ck_assert_uint_eq(virtio_queue_depth_locked(fd.vdev, 1), 4);
+	ck_assert_int_eq(virtq_push(&fd.vdev->vq[1], &c, 0), 0);
+	ck_assert_uint_eq(virtio_queue_depth_locked(fd.vdev, 1), 3);
+	fd_kick(&fd, 1);
+	ck_assert_uint_eq(counter_get(&st[1].used), 1);
+	fd_reset(&fd);
+	ck_assert_uint_eq(virtio_queue_depth_locked(fd.vdev, 1), 0);
+	ck_assert_uint_eq(counter_get(&st[1].peak), 4);
+	ck_assert_uint_eq(counter_get(&st[0].used), 8);
+}
+END_TEST
+
 /* A driver that always has one more. */
 static void post_again(struct echo_device *e)
 {
@@ -511,6 +560,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_doorbell_by_eventfd);
 	tcase_add_test(tc, test_queue_left_out);
 	tcase_add_test(tc, test_telemetry);
+	tcase_add_test(tc, test_queue_telemetry);
 	tcase_add_test(tc, test_fairness);
 	tcase_add_test(tc, test_start_fails);
 	suite_add_tcase(s, tc);

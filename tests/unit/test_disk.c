@@ -3,12 +3,13 @@
  * test_disk.c - raw disk images: locks, alignment, short transfers, host errors
  *
  * The kernel never interrupts or shortens a transfer on demand, so this program
- * stands between: its own preadv, pwritev and fdatasync pass on to the kernel,
+ * stands between: its own preadv2, pwritev2 and fdatasync pass on to the kernel,
  * and a test says in `host` how they misbehave.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,7 +60,25 @@ static int host_cut(const struct iovec *iov, int nr, struct iovec cut[64])
 	return n;
 }
 
-ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
+static long kernel(long call, const long arg[6])
+{
+	register long r10 __asm__("r10") = arg[3];
+	register long r8 __asm__("r8") = arg[4];
+	register long r9 __asm__("r9") = arg[5];
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(call), "D"(arg[0]), "S"(arg[1]), "d"(arg[2]),
+			   "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	if (ret >= 0 || ret < -4095)
+		return ret;
+	errno = (int)-ret;
+	return -1;
+}
+
+static ssize_t host_preadv(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	struct iovec cut[64];
 	ssize_t got;
@@ -67,25 +86,43 @@ ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
 	if (host_trouble() < 0)
 		return -1;
 	nr = host_cut(iov, nr, cut);
-	got = syscall(SYS_preadv, fd, cut, nr, off, 0);
+	got = kernel(SYS_preadv, (long[6]){ fd, (long)cut, nr, off });
 	return got > 0 && host.claim ? host.claim : got;
 }
 
-ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	struct iovec cut[64];
 
 	if (host_trouble() < 0)
 		return -1;
 	nr = host_cut(iov, nr, cut);
-	return syscall(SYS_pwritev, fd, cut, nr, off, 0);
+	return kernel(SYS_pwritev, (long[6]){ fd, (long)cut, nr, off });
+}
+
+long syscall(long call, ...)
+{
+	long arg[6];
+	va_list args;
+
+	va_start(args, call);
+	for (int i = 0; i < 6; i++)
+		arg[i] = va_arg(args, long);
+	va_end(args);
+	if (call == SYS_preadv2 && (int)arg[5] == 0)
+		return host_preadv((int)arg[0], (const struct iovec *)arg[1],
+				   (int)arg[2], arg[3]);
+	if (call == SYS_pwritev2 && (int)arg[5] == 0)
+		return host_pwritev((int)arg[0], (const struct iovec *)arg[1],
+				    (int)arg[2], arg[3]);
+	return kernel(call, arg);
 }
 
 int fdatasync(int fd)
 {
 	if (host_trouble() < 0)
 		return -1;
-	return (int)syscall(SYS_fdatasync, fd);
+	return (int)kernel(SYS_fdatasync, (long[6]){ fd });
 }
 
 static char dir[64], path[96];
@@ -462,6 +499,44 @@ START_TEST(direct_does_not_take_a_short_read_for_the_end)
 }
 END_TEST
 
+/* V27: raw is raw: a file that looks like another format is served as it is, and
+ * the backing file that it names is not looked for.
+ */
+START_TEST(no_format_but_raw)
+{
+	static const char name[] = "/etc/passwd";
+	struct {
+		uint8_t magic[4], version[4], name_at[8], name_len[4];
+		uint8_t cluster_bits[4], size[8];
+		char name[32];
+	} qcow2 = {
+		{ 'Q', 'F', 'I', 0xfb },
+		{ 0, 0, 0, 2 },
+		{ [7] = 32 },
+		{ [3] = sizeof(name) - 1 },
+		{ [3] = 16 },
+		{ [3] = 1 },
+		"",
+	};
+	struct iovec iov = { mem, BYTES };
+	struct disk *disk;
+	int fd = open(path, O_WRONLY);
+
+	memcpy(qcow2.name, name, sizeof(name));
+	memcpy(image, &qcow2, sizeof(qcow2));
+	ck_assert_int_eq(pwrite(fd, &qcow2, sizeof(qcow2), 0), sizeof(qcow2));
+	close(fd);
+	disk = open_disk(false, false);
+	ck_assert_uint_eq(disk_sectors(disk), SECTORS);
+	ck_assert_int_eq(disk_read(disk, &iov, 1, 0), 0);
+	ck_assert_mem_eq(mem, image, BYTES);
+	iov = (struct iovec){ mem, BYTES };
+	ck_assert_int_eq(disk_write(disk, &iov, 1, 0), 0);
+	check_file(image);
+	disk_close(disk);
+}
+END_TEST
+
 START_TEST(id_is_stable_and_tells_files_apart)
 {
 	char a[DISK_ID_BYTES], b[DISK_ID_BYTES], other[96];
@@ -629,6 +704,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, direct_goes_round_the_bounce_buffer);
 	tcase_add_test(tc, direct_does_not_take_a_short_read_for_the_end);
 	tcase_add_test(tc, direct_with_blocks_larger_than_sectors);
+	tcase_add_test(tc, no_format_but_raw);
 	tcase_add_test(tc, id_is_stable_and_tells_files_apart);
 	tcase_add_test(tc, id_of_the_operator);
 	tcase_add_test(tc, shrunk_file_is_not_extended);

@@ -228,6 +228,7 @@ static const struct spoiled {
 	  "needs 33 MiB, the guest has 16 MiB: use a larger -m" },
 };
 
+/* V28: no number of the file is believed */
 START_TEST(test_spoiled_field)
 {
 	const struct spoiled *s = &spoiled[_i];
@@ -299,6 +300,7 @@ START_TEST(test_bad_notes)
 }
 END_TEST
 
+/* V28: notes that never end are not read for ever */
 START_TEST(test_endless_notes)
 {
 	machine(MIB(16));

@@ -22,8 +22,8 @@ static void no_used(void)
 	ck_assert(!fd_used(&fd, RX, NULL, NULL));
 }
 
-/* N5, N6, virtio 1.2 §5.1.6.4.1: one buffer, num_buffers 1; V17: the used
- * length is what was written
+/* N5, N6, virtio 1.2 §5.1.6.3.2, §5.1.6.4.1: one buffer, num_buffers 1; V17:
+ * the used length is what was written
  */
 START_TEST(one_buffer)
 {
@@ -55,6 +55,7 @@ END_TEST
  */
 static const uint32_t merge_size[] = { 257, 1000, 1536, 4096, 65536, 131072 };
 
+/* N6, virtio 1.2 §5.1.6.4.1: each row of the table */
 START_TEST(merged)
 {
 	uint32_t size = merge_size[_i];
@@ -92,6 +93,31 @@ START_TEST(merged)
 	ck_assert_uint_eq(counter_get(&stats()->rx_bad_size), 1);
 	ck_assert(!needs_reset());
 	ck_assert_uint_eq(counter_get(&stats()->rx_packets), 2);
+}
+END_TEST
+
+/* Behind a small frame, the next is read in one piece; behind a large one, to
+ * where it belongs.  It is the same frame, either way.
+ */
+START_TEST(one_piece_or_more)
+{
+	static const struct {
+		size_t len;
+		bool one_piece;
+	} row[] = { { 60, true },   { 9000, true }, { 60, false },
+		    { 1514, true }, { 9000, true }, { 9000, false } };
+
+	start(MERGED);
+	expect(plain, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		uint64_t gpa = post_rx(16384);
+
+		fd_kick(&fd, RX);
+		wire_put(&plain, row[i].len);
+		fd_run_loop(&fd);
+		used_rx(gpa, want, HDR + (uint32_t)row[i].len);
+		ck_assert_int_eq(wire.pieces == 1, row[i].one_piece);
+	}
 }
 END_TEST
 
@@ -238,6 +264,7 @@ END_TEST
 #define VALID VIRTIO_NET_HDR_F_DATA_VALID
 #define TSO4  VIRTIO_NET_HDR_GSO_TCPV4
 #define TSO6  VIRTIO_NET_HDR_GSO_TCPV6
+#define USO   VIRTIO_NET_HDR_GSO_UDP_L4
 #define ECN   VIRTIO_NET_HDR_GSO_ECN
 #define CSUM  NET(GUEST_CSUM)
 
@@ -271,9 +298,16 @@ static const struct {
 	{ NEEDS, TSO4 | ECN, 1448, NET_RX_OFFLOADS & ~NET(GUEST_ECN), -1 },
 	{ NEEDS, ECN, 1448, NET_RX_OFFLOADS, -1 },
 	{ NEEDS, VIRTIO_NET_HDR_GSO_UDP, 1448, NET_RX_OFFLOADS, -1 },
-	{ NEEDS, 5, 1448, NET_RX_OFFLOADS, -1 },
+	{ NEEDS, USO, 1448, NET_RX_OFFLOADS, NEEDS },
+	{ NEEDS, USO, 1448, CSUM | NET(GUEST_USO4) | NET(GUEST_USO6), NEEDS },
+	{ NEEDS, USO, 1448, NET_RX_OFFLOADS & ~NET(GUEST_USO4), -1 },
+	{ NEEDS, USO, 1448, NET_RX_OFFLOADS & ~NET(GUEST_USO6), -1 },
+	{ NEEDS, USO, 0, NET_RX_OFFLOADS, -1 },
+	{ VALID, USO, 1448, NET_RX_OFFLOADS, -1 },
+	{ NEEDS, USO | ECN, 1448, NET_RX_OFFLOADS, -1 },
 };
 
+/* N7, N8, virtio 1.2 §5.1.6.4.1: each row of the table */
 START_TEST(headers)
 {
 	struct virtio_net_hdr_v1 hdr = {
@@ -550,6 +584,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, turns);
 	tcase_add_test(tc, resets);
 	tcase_add_test(tc, reset_while_waiting);
+	tcase_add_test(tc, one_piece_or_more);
 	tcase_add_test(tc, visible_together);
 	tcase_add_test(tc, queue_taken_back);
 	tcase_add_test(tc, back_end_errors);

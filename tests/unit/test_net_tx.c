@@ -98,6 +98,7 @@ END_TEST
 #define NEEDS VIRTIO_NET_HDR_F_NEEDS_CSUM
 #define TSO4  VIRTIO_NET_HDR_GSO_TCPV4
 #define TSO6  VIRTIO_NET_HDR_GSO_TCPV6
+#define USO   VIRTIO_NET_HDR_GSO_UDP_L4
 #define ECN   VIRTIO_NET_HDR_GSO_ECN
 
 /* N4, N8, virtio 1.2 §5.1.6.2.1, §5.1.6.2.2: flags, segmentation, size, where
@@ -135,15 +136,20 @@ static const struct {
 	{ NEEDS, TSO4 | ECN, 50, CSUM_AT, 16, NET(CSUM) | NET(HOST_TSO4),
 	  false },
 	{ NEEDS, ECN, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
-	/* kinds that are not offered: UFO, USO, and what has no name */
+	{ NEEDS, USO, 50, CSUM_AT, 6, NET(CSUM) | NET(HOST_USO), true },
+	{ NEEDS, USO, 0, CSUM_AT, 6, NET_TX_OFFLOADS, false },
+	{ 0, USO, 50, CSUM_AT, 6, NET_TX_OFFLOADS, false },
+	{ NEEDS, USO | ECN, 50, CSUM_AT, 6, NET_TX_OFFLOADS, false },
+	{ NEEDS, USO, 50, CSUM_AT, 6, NET_TX_OFFLOADS & ~NET(HOST_USO), false },
+	/* kinds that are not offered: UFO, and what has no name */
 	{ NEEDS, VIRTIO_NET_HDR_GSO_UDP, 50, CSUM_AT, 16, NET_TX_OFFLOADS,
 	  false },
-	{ NEEDS, 5, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
 	{ NEEDS, 2, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
 	{ NEEDS, 0x7f, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
 	{ NEEDS, 0xff, 50, CSUM_AT, 16, NET_TX_OFFLOADS, false },
 };
 
+/* N4, virtio 1.2 §5.1.6.2.2: each row of the table */
 START_TEST(headers)
 {
 	struct virtio_net_hdr_v1 hdr = {

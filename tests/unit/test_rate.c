@@ -10,13 +10,37 @@
 
 static const struct rate_bucket_config kib = { 1000, SECOND, 0 };
 
+static bool take(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns)
+{
+	return rate_take(r, (struct rate_amount){ bytes, 1 }, now_ns);
+}
+
+static uint64_t ready(struct rate_limiter *r, uint64_t bytes, uint64_t now_ns)
+{
+	return rate_ready_ns(r, (struct rate_amount){ bytes, 1 }, now_ns);
+}
+
+static void begin(struct rate_limiter *r,
+		  const struct rate_bucket_config *bytes,
+		  const struct rate_bucket_config *ops, uint64_t now_ns)
+{
+	rate_init(r, &(struct rate_change){ bytes, ops }, now_ns);
+}
+
+static void change(struct rate_limiter *r,
+		   const struct rate_bucket_config *bytes,
+		   const struct rate_bucket_config *ops, uint64_t now_ns)
+{
+	rate_set(r, &(struct rate_change){ bytes, ops }, now_ns);
+}
+
 static struct rate_limiter limited(struct rate_bucket_config bytes,
 				   struct rate_bucket_config ops,
 				   uint64_t now_ns)
 {
 	struct rate_limiter r;
 
-	rate_init(&r, &bytes, &ops, now_ns);
+	begin(&r, &bytes, &ops, now_ns);
 	return r;
 }
 
@@ -28,14 +52,14 @@ START_TEST(no_limit)
 	};
 	struct rate_limiter r;
 
-	rate_init(&r, NULL, NULL, 5);
-	ck_assert(rate_take(&r, UINT64_MAX, 0));
-	ck_assert_uint_eq(rate_ready_ns(&r, UINT64_MAX, 7), 7);
+	begin(&r, NULL, NULL, 5);
+	ck_assert(take(&r, UINT64_MAX, 0));
+	ck_assert_uint_eq(ready(&r, UINT64_MAX, 7), 7);
 	for (unsigned int i = 0; i < ARRAY_SIZE(none); i++) {
 		r = limited(none[i], none[i], 0);
 		for (int n = 0; n < 1000; n++)
-			ck_assert(rate_take(&r, UINT64_MAX, 0));
-		ck_assert_uint_eq(rate_ready_ns(&r, 1, 3), 3);
+			ck_assert(take(&r, UINT64_MAX, 0));
+		ck_assert_uint_eq(ready(&r, 1, 3), 3);
 	}
 }
 END_TEST
@@ -45,24 +69,24 @@ START_TEST(bytes)
 {
 	struct rate_limiter r;
 
-	rate_init(&r, &kib, NULL, 77);
-	ck_assert(rate_take(&r, 600, 77));
-	ck_assert(!rate_take(&r, 401, 77));
-	ck_assert(rate_take(&r, 400, 77));
-	ck_assert(!rate_take(&r, 1, 77));
-	ck_assert(rate_take(&r, 0, 77));
+	begin(&r, &kib, NULL, 77);
+	ck_assert(take(&r, 600, 77));
+	ck_assert(!take(&r, 401, 77));
+	ck_assert(take(&r, 400, 77));
+	ck_assert(!take(&r, 1, 77));
+	ck_assert(take(&r, 0, 77));
 	/* A byte is a millisecond. */
-	ck_assert_uint_eq(rate_ready_ns(&r, 1, 77), 77 + 1000000);
-	ck_assert_uint_eq(rate_ready_ns(&r, 1000, 77), 77 + SECOND);
-	ck_assert(!rate_take(&r, 1, 77 + 999999));
-	ck_assert(rate_take(&r, 1, 77 + 1000000));
-	ck_assert(!rate_take(&r, 1, 77 + 1000000));
+	ck_assert_uint_eq(ready(&r, 1, 77), 77 + 1000000);
+	ck_assert_uint_eq(ready(&r, 1000, 77), 77 + SECOND);
+	ck_assert(!take(&r, 1, 77 + 999999));
+	ck_assert(take(&r, 1, 77 + 1000000));
+	ck_assert(!take(&r, 1, 77 + 1000000));
 	/* Never more than full. */
-	ck_assert(rate_take(&r, 1000, 100 * SECOND));
-	ck_assert(!rate_take(&r, 1, 100 * SECOND));
+	ck_assert(take(&r, 1000, 100 * SECOND));
+	ck_assert(!take(&r, 1, 100 * SECOND));
 	/* A clock that stands still or is read out of order gives nothing. */
-	ck_assert(!rate_take(&r, 1, 99 * SECOND));
-	ck_assert(!rate_take(&r, 1, 100 * SECOND));
+	ck_assert(!take(&r, 1, 99 * SECOND));
+	ck_assert(!take(&r, 1, 100 * SECOND));
 }
 END_TEST
 
@@ -72,16 +96,16 @@ START_TEST(both)
 	struct rate_limiter r =
 		limited(kib, (struct rate_bucket_config){ 2, SECOND, 0 }, 0);
 
-	ck_assert(rate_take(&r, 990, 0));
+	ck_assert(take(&r, 990, 0));
 	for (int i = 0; i < 5; i++)
-		ck_assert(!rate_take(&r, 11, 0)); /* no bytes */
-	ck_assert(rate_take(&r, 5, 0));
+		ck_assert(!take(&r, 11, 0)); /* no bytes */
+	ck_assert(take(&r, 5, 0));
 	for (int i = 0; i < 5; i++)
-		ck_assert(!rate_take(&r, 5, 0)); /* no operations */
-	ck_assert_uint_eq(rate_ready_ns(&r, 5, 0), SECOND / 2);
-	ck_assert_uint_eq(rate_ready_ns(&r, 905, 0), SECOND * 9 / 10);
-	ck_assert(rate_take(&r, 505, SECOND / 2));
-	ck_assert(!rate_take(&r, 0, SECOND / 2));
+		ck_assert(!take(&r, 5, 0)); /* no operations */
+	ck_assert_uint_eq(ready(&r, 5, 0), SECOND / 2);
+	ck_assert_uint_eq(ready(&r, 905, 0), SECOND * 9 / 10);
+	ck_assert(take(&r, 505, SECOND / 2));
+	ck_assert(!take(&r, 0, SECOND / 2));
 }
 END_TEST
 
@@ -92,20 +116,20 @@ START_TEST(burst)
 		limited((struct rate_bucket_config){ 1000, SECOND, 500 },
 			(struct rate_bucket_config){ 0 }, 0);
 
-	ck_assert(rate_take(&r, 300, 0));
+	ck_assert(take(&r, 300, 0));
 	ck_assert_uint_eq(r.bytes.tokens, 1000);
-	ck_assert(rate_take(&r, 300, 0));
+	ck_assert(take(&r, 300, 0));
 	ck_assert_uint_eq(r.bytes.burst, 0);
-	ck_assert(rate_take(&r, 900, 0));
-	ck_assert(!rate_take(&r, 1, 0));
-	ck_assert(rate_take(&r, 1000, 50 * SECOND));
-	ck_assert(!rate_take(&r, 1, 50 * SECOND));
+	ck_assert(take(&r, 900, 0));
+	ck_assert(!take(&r, 1, 0));
+	ck_assert(take(&r, 1000, 50 * SECOND));
+	ck_assert(!take(&r, 1, 50 * SECOND));
 	/* Both together let through what neither would. */
 	r = limited((struct rate_bucket_config){ 1000, SECOND, 500 },
 		    (struct rate_bucket_config){ 0 }, 0);
-	ck_assert(rate_take(&r, 700, 0));
-	ck_assert(rate_take(&r, 800, 0));
-	ck_assert(!rate_take(&r, 1, 0));
+	ck_assert(take(&r, 700, 0));
+	ck_assert(take(&r, 800, 0));
+	ck_assert(!take(&r, 1, 0));
 }
 END_TEST
 
@@ -115,19 +139,19 @@ START_TEST(larger_than_the_bucket)
 	struct rate_limiter r;
 	uint64_t at;
 
-	rate_init(&r, &kib, NULL, 0);
-	ck_assert(rate_take(&r, 5000, 0));
-	at = rate_ready_ns(&r, 1, 0);
+	begin(&r, &kib, NULL, 0);
+	ck_assert(take(&r, 5000, 0));
+	at = ready(&r, 1, 0);
 	ck_assert_uint_eq(at, 4 * SECOND + 1000000);
-	ck_assert(!rate_take(&r, 1, at - 1));
-	ck_assert(rate_take(&r, 1, at));
+	ck_assert(!take(&r, 1, at - 1));
+	ck_assert(take(&r, 1, at));
 	/* And the next large one has not to wait for a full bucket. */
-	rate_init(&r, &kib, NULL, 0);
-	ck_assert(rate_take(&r, 5000, 0));
-	ck_assert_uint_eq(rate_ready_ns(&r, 5000, 0), 4 * SECOND);
-	ck_assert(!rate_take(&r, 5000, 4 * SECOND - 1));
-	ck_assert(rate_take(&r, 5000, 4 * SECOND));
-	ck_assert_uint_eq(rate_ready_ns(&r, 5000, 4 * SECOND), 9 * SECOND);
+	begin(&r, &kib, NULL, 0);
+	ck_assert(take(&r, 5000, 0));
+	ck_assert_uint_eq(ready(&r, 5000, 0), 4 * SECOND);
+	ck_assert(!take(&r, 5000, 4 * SECOND - 1));
+	ck_assert(take(&r, 5000, 4 * SECOND));
+	ck_assert_uint_eq(ready(&r, 5000, 4 * SECOND), 9 * SECOND);
 }
 END_TEST
 
@@ -139,15 +163,15 @@ START_TEST(changed)
 	const struct rate_bucket_config one = { 1, SECOND, 0 }, none = { 0 };
 	struct rate_limiter r = limited(kib, one, 0);
 
-	ck_assert(rate_take(&r, 1000, 0));
-	rate_set(&r, NULL, &one, 0);
-	ck_assert(!rate_take(&r, 1, 0));
-	rate_set(&r, &kib, NULL, 0);
-	ck_assert(rate_take(&r, 1000, 0));
-	ck_assert(!rate_take(&r, 0, 0));
-	rate_set(&r, &none, &none, 0);
+	ck_assert(take(&r, 1000, 0));
+	change(&r, NULL, &one, 0);
+	ck_assert(!take(&r, 1, 0));
+	change(&r, &kib, NULL, 0);
+	ck_assert(take(&r, 1000, 0));
+	ck_assert(!take(&r, 0, 0));
+	change(&r, &none, &none, 0);
 	for (int i = 0; i < 10; i++)
-		ck_assert(rate_take(&r, 1 << 20, 0));
+		ck_assert(take(&r, 1 << 20, 0));
 }
 END_TEST
 
@@ -173,15 +197,15 @@ START_TEST(edges)
 		struct rate_limiter r;
 		uint64_t at;
 
-		rate_init(&r, &c, NULL, 0);
-		ck_assert(rate_take(&r, want, 0));
-		at = rate_ready_ns(&r, want, 0);
+		begin(&r, &c, NULL, 0);
+		ck_assert(take(&r, want, 0));
+		at = ready(&r, want, 0);
 		if (at == UINT64_MAX)
 			continue; /* not in this life */
 		if (at > 0)
-			ck_assert(!rate_take(&r, want, at - 1));
-		ck_assert(rate_take(&r, want, at));
-		rate_ready_ns(&r, UINT64_MAX, UINT64_MAX);
+			ck_assert(!take(&r, want, at - 1));
+		ck_assert(take(&r, want, at));
+		ready(&r, UINT64_MAX, UINT64_MAX);
 		ck_assert_uint_le(r.bytes.tokens, size);
 	}
 }
@@ -215,20 +239,20 @@ START_TEST(property)
 	uint64_t largest = 0;
 	struct rate_limiter r;
 
-	rate_init(&r, &c, NULL, now);
+	begin(&r, &c, NULL, now);
 	for (int i = 0; i < 2000; i++) {
 		uint64_t want = random_word(&seed) % (c.size + c.size / 4 + 1);
-		uint64_t at = rate_ready_ns(&r, want, now);
+		uint64_t at = ready(&r, want, now);
 		uint64_t step = random_word(&seed) % (c.refill_ns / 8 + 2);
 
 		ck_assert_uint_ge(at, now);
 		if (greedy && at > now) {
-			ck_assert(!rate_take(&r, want, at - 1));
+			ck_assert(!take(&r, want, at - 1));
 			now = at;
 		} else if (!greedy) {
 			now += step;
 		}
-		if (rate_take(&r, want, now)) {
+		if (take(&r, want, now)) {
 			taken += want;
 			largest = MAX(largest, want);
 		} else {

@@ -251,60 +251,6 @@ START_TEST(large_batch_takes_turns)
 }
 END_TEST
 
-/* Buffers without tokens stay available, in order, and are filled when it is
- * time; a reset in between forgets them; a new rate is heard at once.
- */
-START_TEST(limited)
-{
-	const struct rate_bucket_config slow = { 100, 100000000000, 0 };
-	const struct rate_bucket_config quick = { 100, 20000000, 0 };
-	struct fd_seg seg = { fd_alloc(&fd, 100), 100 };
-	uint64_t start = now_ns();
-	uint16_t head[5], got;
-	uint32_t len;
-
-	virtio_rng_set_rate(fd.vdev, &slow);
-	for (int i = 0; i < 5; i++)
-		head[i] = fd_post(&fd, 0, &seg, 0, 1, FD_DIRECT);
-	fd_kick(&fd, 0);
-	ck_assert(fd_used(&fd, 0, &got, &len));
-	ck_assert_uint_eq(got, head[0]);
-	ck_assert_uint_eq(len, 100);
-	for (int i = 0; i < 3; i++) {
-		fd_kick(&fd, 0);
-		fd_run_loop(&fd);
-		ck_assert(!fd_used(&fd, 0, NULL, NULL));
-		ck_assert_uint_eq(fd.vdev->vq[0].nr_in_flight, 0);
-	}
-	/* A full bucket, then one every 20 ms, each with its interrupt. */
-	fd_want_irq(&fd, 0, true);
-	fd.irq.pulses = 0;
-	start = now_ns();
-	virtio_rng_set_rate(fd.vdev, &quick);
-	for (int i = 1; i < 5; i++) {
-		while (!fd_used(&fd, 0, &got, NULL)) {
-			ck_assert_uint_lt(now_ns() - start, 10000000000);
-			ck_assert_int_eq(loop_step(&fd.loop, 100), 0);
-		}
-		ck_assert_uint_eq(got, head[i]);
-		ck_assert_uint_ge(now_ns() - start, 20000000u * (i - 1));
-		ck_assert_uint_eq(fd.irq.pulses, i);
-		fd_want_irq(&fd, 0, true);
-	}
-	/* The timer of one driver does nothing to the next. */
-	fd_post(&fd, 0, &seg, 0, 1, FD_DIRECT);
-	fd_kick(&fd, 0);
-	fd_reset(&fd);
-	start = now_ns();
-	while (now_ns() < start + 40000000)
-		ck_assert_int_eq(loop_step(&fd.loop, 5), 0);
-	virtio_rng_set_rate(fd.vdev, &(struct rate_bucket_config){ 0 });
-	ck_assert(fd_start(&fd, FD_FEATURES));
-	for (int i = 0; i < 10; i++)
-		ask(100, 100, 100);
-}
-END_TEST
-
 static Suite *suite(void)
 {
 	Suite *s = suite_create("rng");
@@ -320,7 +266,6 @@ static Suite *suite(void)
 	tcase_add_test(tc, interrupted_and_short);
 	tcase_add_test(tc, no_entropy);
 	tcase_add_test(tc, large_batch_takes_turns);
-	tcase_add_test(tc, limited);
 	suite_add_tcase(s, tc);
 	return s;
 }

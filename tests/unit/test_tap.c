@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -184,6 +185,50 @@ START_TEST(by_name)
 }
 END_TEST
 
+/* virtio 1.3 §5.1.3.1: large UDP packets, where the kernel takes them (Linux 6.2
+ * and later), for both kinds of address or none; and it does take them
+ */
+START_TEST(large_udp)
+{
+	static const uint64_t uso = NET(GUEST_USO4) | NET(GUEST_USO6) |
+				    NET(HOST_USO);
+	struct virtio_net_hdr_v1 hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.hdr_len = 42,
+		.gso_size = 1000,
+		.csum_start = 34,
+		.csum_offset = 6,
+	};
+	uint8_t packet[42 + 5000] = { 2, 0, 0, 0, 0, 1, 2,   0,
+				      0, 0, 0, 2, 8, 0, 0x45 };
+	struct iovec out[2] = { { &hdr, HDR }, { packet, sizeof(packet) } };
+	struct net_backend *tap;
+	struct utsname host;
+	int major, minor;
+	bool newer;
+
+	ck_assert_int_eq(uname(&host), 0);
+	ck_assert_int_eq(sscanf(host.release, "%d.%d", &major, &minor), 2);
+	newer = major > 6 || (major == 6 && minor >= 2);
+	ck_assert_int_eq(tap_open("mote0", &tap), 0);
+	ck_assert_uint_eq(tap->features & uso, newer ? uso : 0);
+
+	packet[16] = (28 + 5000) >> 8;
+	packet[17] = (28 + 5000) & 255;
+	packet[22] = 64; /* hops */
+	packet[23] = IPPROTO_UDP;
+	packet[26] = packet[30] = 10;
+	packet[38] = (8 + 5000) >> 8;
+	packet[39] = (8 + 5000) & 255;
+	tap->set_offloads(tap, tap->features);
+	ck_assert_int_eq(tap->send(tap, out, 2),
+			 newer ? (int)(HDR + sizeof(packet)) : -EINVAL);
+	tap->set_offloads(tap, NET(GUEST_CSUM) | NET(GUEST_USO4));
+	tap->close(tap);
+}
+END_TEST
+
 START_TEST(by_descriptor)
 {
 	struct net_backend *tap;
@@ -299,6 +344,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, by_name);
+	tcase_add_test(tc, large_udp);
 	tcase_add_test(tc, by_descriptor);
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, deleted);

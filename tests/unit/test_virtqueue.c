@@ -138,12 +138,36 @@ START_TEST(test_avail_runaway)
 		int want = delta == 0 ? 0 : delta <= SIZE ? 1 : -EBADMSG;
 
 		vq->next_avail = (uint16_t)(delta * 7);
+		vq->nr_seen = 0;
 		fd_avail_ring(&fd, Q)->idx = (uint16_t)(delta * 7 + delta);
 		MUST(virtq_depth(vq) == (want == 1 ? delta : 0));
 		MUST(virtq_pop(vq, &c) == want);
 		if (want == 1)
 			virtq_unpop(vq, &c);
 	}
+	stop();
+}
+END_TEST
+
+/* V3: what idx has shown is taken as it was shown; what it says meanwhile is
+ * looked at, and judged, after that
+ */
+START_TEST(test_avail_seen)
+{
+	start(SIZE, PLAIN);
+	fd_publish(&fd, Q, 0);
+	fd_publish(&fd, Q, 1);
+	ck_assert_int_eq(virtq_pop(vq, &c), 1);
+	fd_avail_ring(&fd, Q)->idx += SIZE + 1;
+	ck_assert_int_eq(virtq_pop(vq, &c), 1);
+	virtq_unpop(vq, &c);
+	ck_assert_int_eq(virtq_pop(vq, &c), 1);
+	ck_assert_uint_eq(c.head, 1);
+	ck_assert_int_eq(virtq_pop(vq, &c), -EBADMSG);
+	fd_avail_ring(&fd, Q)->ring[2] = 2;
+	fd_avail_ring(&fd, Q)->idx = 3;
+	ck_assert_int_eq(virtq_pop(vq, &c), 1);
+	ck_assert_int_eq(virtq_pop(vq, &c), 0);
 	stop();
 }
 END_TEST
@@ -366,6 +390,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_enable_live);
 	tcase_add_test(tc, test_round_trip);
 	tcase_add_test(tc, test_avail_runaway);
+	tcase_add_test(tc, test_avail_seen);
 	tcase_add_test(tc, test_head_twice);
 	tcase_add_test(tc, test_scribbled_used_ring);
 	tcase_add_test(tc, test_wrap);

@@ -87,7 +87,7 @@ START_TEST(removes_only_its_own)
 }
 END_TEST
 
-/* S7: no feature bit is STREAM; a driver that takes NO_IMPLIED_STREAM alone has
+/* S7, virtio 1.3 §5.10.3.2: no feature bit is STREAM; a driver that takes NO_IMPLIED_STREAM alone has
  * no type at all.
  */
 START_TEST(implied_stream)
@@ -243,7 +243,7 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
-/* S5: the guest's answer does not come: RST, and the client is hung up on. */
+/* S5, §5.10.6.5: the guest's answer does not come: RST, and the client is hung up on. */
 START_TEST(request_times_out)
 {
 	uint64_t start = now_ns();
@@ -261,7 +261,7 @@ START_TEST(request_times_out)
 }
 END_TEST
 
-/* S5: a host client that leaves before the guest has answered. */
+/* S5, §5.10.6.5: a host client that leaves before the guest has answered. */
 START_TEST(client_leaves)
 {
 	int s = call_guest("CONNECT 9\n");
@@ -383,7 +383,7 @@ START_TEST(S4_unknown_ops)
 }
 END_TEST
 
-/* S4: a flow that is not there gets RST, but for RST itself. */
+/* S4, §5.10.6.4.2: a flow that is not there gets RST, but for RST itself. */
 START_TEST(S4_unknown_flows)
 {
 	post_rx(8);
@@ -397,7 +397,7 @@ START_TEST(S4_unknown_flows)
 }
 END_TEST
 
-/* S5: packets that do not fit the state end the connection. */
+/* S5, §5.10.6.5: packets that do not fit the state end the connection. */
 START_TEST(S5_wrong_state)
 {
 	static const uint16_t early[] = { OP(REQUEST), OP(SHUTDOWN), OP(RW),
@@ -467,7 +467,7 @@ START_TEST(S8_event_queue_is_idle)
 }
 END_TEST
 
-/* S9, C29: header and payload in pieces of every size, merged and split. */
+/* S9, C29, §5.10.6.4, §2.7.4.1: header and payload in pieces of every size, merged and split. */
 START_TEST(S9_any_descriptors)
 {
 	static const char text[] = "0123456789abcdefghijklmnopqrst";
@@ -516,7 +516,7 @@ static void expect_needs_reset(void)
 	ck_assert_uint_eq(fd_reg(&fd, VIRTIO_MMIO_STATUS), 15);
 }
 
-/* S9: a header that is cut off, and a len beyond the chain. */
+/* S9, §5.10.6.4: a header that is cut off, and a len beyond the chain. */
 START_TEST(S9_short_chains)
 {
 	for (uint32_t len = 1; len < sizeof(struct virtio_vsock_hdr); len++) {

@@ -140,7 +140,7 @@ START_TEST(S3_credit_runs_out)
 }
 END_TEST
 
-/* S3: the driver asks, and is told; it is told unasked when much has gone. */
+/* S3, §5.10.6.3: the driver asks, and is told; it is told unasked when much has gone. */
 START_TEST(S3_credit_is_told)
 {
 	static uint8_t data[KIB(20)];
@@ -161,7 +161,7 @@ START_TEST(S3_credit_is_told)
 }
 END_TEST
 
-/* S3: our own counters wrap, too. */
+/* S3, §5.10.6.3: our own counters wrap, too. */
 START_TEST(S3_forwarded_wraps)
 {
 	uint8_t data[KIB(20)] = { 0 };
@@ -446,7 +446,7 @@ START_TEST(S5_reset_keeps_data)
 }
 END_TEST
 
-/* S5: the host closes; the guest gets all bytes, SHUTDOWN, and in the end RST.
+/* S5, §5.10.6.5: the host closes; the guest gets all bytes, SHUTDOWN, and in the end RST.
  */
 START_TEST(S5_host_closes)
 {
