@@ -206,8 +206,9 @@ help:
 	@echo '                   fuzz, guest, cli, api, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
 	@echo 'make hostile       10^6 hostile operations on each device'
-	@echo 'make bench         bench-start, bench-memory, bench-boot,'
-	@echo '                   bench-lockdown, bench-io (which is bench-blk, bench-net, bench-vsock)'
+	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'
+	@echo '                   (which is bench-blk, bench-net, bench-vsock),'
+	@echo '                   bench-lockdown'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

@@ -22,8 +22,8 @@
  *
  * The lock belongs to the open file (F_OFD_SETLK), not to the process: two
  * disks of one machine exclude each other too, and no unrelated close() of the
- * same file drops it.  It is an open file of its own: the ring's table holds the
- * other for a while after the process has ended, and the lock would stay, too.
+ * same file drops it.  It is an open file of its own: the ring's table holds
+ * the other for a while after the process has ended, and the lock would stay.
  */
 #include <errno.h>
 #include <fcntl.h>
