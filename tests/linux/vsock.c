@@ -84,7 +84,19 @@ static void client(int s, unsigned int seed)
 	exit(0);
 }
 
-/* Serves N streams in as many processes. */
+/* True when N children ended well. */
+static int all_well(int n)
+{
+	int well = 0, status;
+
+	for (int i = 0; i < n; i++)
+		well += wait(&status) > 0 && status == 0;
+	return well == n;
+}
+
+/* Serves N streams in as many processes, until the last has its end: when the
+ * guest's server is done, the guest goes.
+ */
 static void serve(int listener, int n)
 {
 	static uint8_t buf[STREAM_BYTES + 1];
@@ -100,17 +112,7 @@ static void serve(int listener, int n)
 		}
 		close(s);
 	}
-	exit(0);
-}
-
-/* True when N children ended well. */
-static int all_well(int n)
-{
-	int well = 0, status;
-
-	for (int i = 0; i < n; i++)
-		well += wait(&status) > 0 && status == 0;
-	return well == n;
+	exit(all_well(n) ? 0 : 1);
 }
 
 static int guest_connect(void)
