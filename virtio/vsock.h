@@ -31,6 +31,11 @@ struct virtio_vsock_stats {
 int virtio_vsock_create(const struct virtio_env *env, uint32_t cid,
 			const char *path, struct virtio_device **owned);
 
+/* The directory of VDEV's socket has become the working directory: that is where
+ * the guest's connections find their servers from now on.
+ */
+void virtio_vsock_move(struct virtio_device *vdev);
+
 /* The counters of VDEV, which must be a vsock device; they live as long. */
 const struct virtio_vsock_stats *
 virtio_vsock_stats(const struct virtio_device *vdev);

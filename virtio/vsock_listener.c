@@ -107,6 +107,14 @@ void vsock_listener_close(struct vsock_listener *l)
 	close(l->fd);
 }
 
+void vsock_listener_move(struct vsock_listener *l)
+{
+	const char *slash = strrchr(l->path, '/');
+
+	if (slash)
+		memmove(l->path, slash + 1, strlen(slash));
+}
+
 int vsock_listener_connect(const struct vsock_listener *l, uint32_t port)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };

@@ -11,14 +11,17 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "seccomp/cgroup.h"
+#include "seccomp/layers.h"
 
-#define CONFIG_MAX_DISKS  14
-#define CONFIG_SERIAL_LEN 20
-#define CONFIG_MAX_NETS	  4
-#define CONFIG_MAX_VCPUS  64
-#define CONFIG_MIN_MEMORY MIB(16)
-#define CONFIG_MAX_MEMORY GIB(512)
-#define CONFIG_CID	  3 /* of a vsock device without cid= */
+#define CONFIG_MAX_DISKS   14
+#define CONFIG_SERIAL_LEN  20
+#define CONFIG_MAX_NETS	   4
+#define CONFIG_MAX_VCPUS   64
+#define CONFIG_MIN_MEMORY  MIB(16)
+#define CONFIG_MAX_MEMORY  GIB(512)
+#define CONFIG_CID	   3 /* of a vsock device without cid= */
+#define CONFIG_MAX_CGROUPS 8
 
 struct disk_config {
 	char *path; /* points into argv, cut at the first comma */
@@ -39,6 +42,17 @@ struct net_config {
 struct vsock_config {
 	char *path; /* points into argv; NULL: no vsock device */
 	uint32_t cid;
+};
+
+struct jail_config {
+	bool wanted;
+	const char *dir; /* points into argv; NULL: an empty root */
+	bool has_uid, has_gid;
+	uint32_t uid, gid;
+	bool new_net;
+	const char *netns; /* a file; NULL: none to join */
+	struct cgroup_config cgroup[CONFIG_MAX_CGROUPS];
+	unsigned int nr_cgroups;
 };
 
 struct vm_config {
@@ -63,6 +77,9 @@ struct vm_config {
 	bool verbose;
 	bool allow_slow;
 	bool no_seccomp;
+	struct jail_config jail;
+	bool lockdown_report;
+	uint32_t required; /* 1 << LAYER_*: those of --require */
 };
 
 enum config_result { CONFIG_OK, CONFIG_HELP, CONFIG_REFUSED };

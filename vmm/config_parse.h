@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * config_parse.h - what config.c and config_devices.c share: words to values
+ * config_parse.h - what config.c, config_devices.c and config_jail.c share
  *
- * Private to the two.  A function that returns false has refused: the one line
+ * Words to values.  Private to the three.  A function that returns false has refused: the one line
  * for the operator is written.
  */
 #ifndef MOTE_VMM_CONFIG_PARSE_H
@@ -31,5 +31,16 @@ bool parse_balloon(struct parse *p, char *word);
 bool parse_rng(struct parse *p, char *word);
 bool parse_net(struct parse *p, char *word);
 bool parse_vsock(struct parse *p, char *word);
+
+/* Those of --jail (WORD may be NULL), --uid, --gid, --cgroup, --netns and
+ * --require; and whether all of them go together.
+ */
+bool parse_jail(struct parse *p, char *word);
+bool parse_uid(struct parse *p, char *word);
+bool parse_gid(struct parse *p, char *word);
+bool parse_cgroup(struct parse *p, char *word);
+bool parse_netns(struct parse *p, char *word);
+bool parse_require(struct parse *p, char *word);
+bool parse_jail_check(struct parse *p);
 
 #endif

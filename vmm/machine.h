@@ -36,10 +36,14 @@ struct machine_marks {
 	uint64_t started; /* vCPU threads started */
 };
 
+struct jail;
+
 struct machine {
 	const struct vm_config *config; /* borrowed */
 	struct loop *loop;		/* borrowed */
+	const struct jail *jail;	/* borrowed; NULL without one */
 	struct vm vm;
+	int kvm_fd; /* between machine_open_kvm() and machine_start() */
 	struct machine_device device[LAYOUT_MAX_DEVICES];
 	unsigned int nr_devices;
 	struct power power;
@@ -66,6 +70,11 @@ struct machine_ports {
  */
 int machine_create(struct machine *m, const struct vm_config *config,
 		   struct loop *loop, const struct machine_ports *ports);
+
+/* Opens /dev/kvm, and refuses a kernel that would not run on it.  The last that
+ * needs the file system.
+ */
+int machine_open_kvm(struct machine *m);
 
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);

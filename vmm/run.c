@@ -8,6 +8,9 @@
  * empty; SIGBUS, which says what happened when guest memory that maps a kernel
  * or initrd file is gone because somebody truncated the file; and the other
  * signals of our own bugs, which only give the terminal back before we die.
+ *
+ * With --jail there are two processes: vmm/keeper.h.  What follows is the
+ * machine's, whose orders come from the keeper instead of a signalfd.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,6 +25,8 @@
 
 #include "base/log.h"
 #include "seccomp/filter.h"
+#include "vmm/confine.h"
+#include "vmm/devices.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
 #include "vmm/terminal.h"
@@ -35,14 +40,15 @@
 
 struct run {
 	struct vm_config config;
+	struct confine confine;
 	struct loop loop;
 	struct machine machine;
 	struct terminal terminal;
 	struct loop_source signals;
 	struct loop_timer timeout;
-	bool asked; /* the power button has been pressed */
-	int signal; /* that ended the machine */
-	uint64_t main_ns;
+	bool asked;		   /* the power button has been pressed */
+	int signal;		   /* that ended the machine */
+	uint64_t exec_ns, main_ns; /* timing_print() */
 };
 
 /* Handlers have no arguments of their own. */
@@ -90,9 +96,17 @@ static void fatal_error(int sig)
 
 static void stop_self(struct run *r)
 {
+	static const struct keeper_message stop = { .kind = KEEPER_STOP };
+
 	terminal_suspend(&r->terminal);
-	signal_self(SIGSTOP);
-	terminal_resume(&r->terminal);
+	if (r->confine.control < 0) {
+		signal_self(SIGSTOP);
+		terminal_resume(&r->terminal);
+		return;
+	}
+	/* It says SIGCONT when that is over. */
+	if (write(r->confine.control, &stop, sizeof(stop)) < 0)
+		terminal_resume(&r->terminal);
 }
 
 static void end_by_signal(struct run *r, int sig)
@@ -174,6 +188,38 @@ static void set_handlers(void)
 			sigaction(fatal[i], &die, NULL);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static void orders_ready(struct loop_source *source, uint32_t events)
+{
+	struct run *r = container_of(source, struct run, signals);
+	uint8_t byte;
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(source->fd, &byte, 1)) == 1) {
+		terminal_set_background(byte & KEEPER_BACKGROUND);
+		signal_arrived(r, byte & ~KEEPER_BACKGROUND);
+	}
+	/* Without a keeper nobody is left who could want this machine. */
+	if (n == 0)
+		end_by_signal(r, SIGKILL);
+}
+
+/* In a jail what others send is the keeper's business. */
+static int take_orders(struct run *r)
+{
+	static const int ignored[] = { SIGTERM, SIGWINCH, SIGTSTP, SIGHUP,
+				       SIGINT,	SIGQUIT,  SIGTTIN, SIGTTOU,
+				       SIGXCPU, SIGALRM,  SIGPROF, SIGVTALRM,
+				       SIGUSR2, SIGPOLL,  SIGPWR,  SIGSTKFLT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	set_handlers();
+	terminal_set_background(r->confine.background);
+	r->signals.ready = orders_ready;
+	return loop_add(&r->loop, &r->signals, r->confine.control, EPOLLIN);
 }
 
 static int catch_signals(struct run *r)
@@ -293,7 +339,7 @@ static int report(struct run *r, uint64_t end_ns)
 	    status == STATUS_CRASHED)
 		show_tail(r);
 	if (r->config.timing)
-		timing_print(&r->machine, r->main_ns, end_ns);
+		timing_print(&r->machine, r->exec_ns, r->main_ns, end_ns);
 	return status;
 }
 
@@ -333,22 +379,32 @@ static int lock_down(struct run *r)
 	const struct vm_config *config = &r->config;
 	int ret = 0;
 
-	if (config->timing)
-		timing_prepare(&r->machine);
-	if (config->no_seccomp) {
+	if (config->no_seccomp)
 		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
 			 "filters; never give it a guest that you do not "
 			 "trust");
-		return 0;
-	}
 	if (r->machine.vm.confined)
 		ret = seccomp_install(config->vsock.path ? SECCOMP_LOOP_VSOCK
 							 : SECCOMP_LOOP);
-	if (ret < 0) {
-		terminal_restore();
+	if (ret < 0)
 		log_error("seccomp: %s", log_errno(ret));
-	}
+	else
+		ret = confine_check(&r->confine, r->machine.vm.confined);
+	if (ret < 0)
+		terminal_restore();
 	return ret;
+}
+
+/* The last that needs a file, then the jail, then KVM, which is the guest's. */
+static int enter(struct run *r)
+{
+	if (r->config.timing)
+		timing_prepare(&r->machine);
+	if (machine_open_kvm(&r->machine) < 0 || confine_lock(&r->confine) < 0)
+		return -1;
+	if (r->config.jail.wanted)
+		devices_moved(&r->machine);
+	return machine_start(&r->machine);
 }
 
 /* From the first vCPU to the last word. */
@@ -357,7 +413,7 @@ static int live(struct run *r)
 	uint64_t end_ns;
 	int ret;
 
-	if (machine_start(&r->machine) < 0)
+	if (enter(r) < 0)
 		return STATUS_FAILED;
 	bus_error_memory = &r->machine.vm.mem;
 	terminal_start(&r->terminal);
@@ -389,13 +445,15 @@ static int run_machine(struct run *r)
 	int ret = loop_init(&r->loop);
 
 	if (ret == 0)
-		ret = catch_signals(r);
+		ret = r->confine.control < 0 ? catch_signals(r)
+					     : take_orders(r);
 	if (ret < 0) {
 		log_error("event loop: %s", log_errno(ret));
 		return STATUS_FAILED;
 	}
 	terminal_init(&r->terminal, &r->loop, STDIN_FILENO, STDOUT_FILENO,
 		      quit);
+	r->machine.jail = r->config.jail.wanted ? &r->confine.jail : NULL;
 	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
 		status = live(r);
 	machine_destroy(&r->machine);
@@ -407,6 +465,7 @@ int run_main(int argc, char **argv)
 	/* Static, not on the stack: 200 KiB, of which few pages are used. */
 	static struct run run;
 	char text[320];
+	int ret, status;
 
 	run.main_ns = now_ns();
 	switch (config_parse(&run.config, argc, argv, text, sizeof(text))) {
@@ -421,5 +480,11 @@ int run_main(int argc, char **argv)
 	}
 	if (run.config.verbose)
 		log_set_level(LOG_INFO);
-	return run_machine(&run);
+	run.exec_ns = timing_exec_ns(run.main_ns);
+	if (confine_prepare(&run.confine, &run.config) < 0)
+		return STATUS_FAILED;
+	ret = confine_split(&run.confine, &status);
+	if (ret < 0)
+		return STATUS_FAILED;
+	return ret == 0 ? run_machine(&run) : status;
 }

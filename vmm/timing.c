@@ -57,8 +57,7 @@ void timing_prepare(struct machine *m)
 	json_set_alloc_funcs(json_arena_alloc, json_arena_free);
 }
 
-/* The parent's clock just before execve, or 0 where it cannot be that. */
-static uint64_t exec_ns(uint64_t main_ns)
+uint64_t timing_exec_ns(uint64_t main_ns)
 {
 	const char *word = getenv("MOTE_T0_NS");
 	uint64_t ns = word ? strtoull(word, NULL, 10) : 0;
@@ -216,9 +215,9 @@ static void add_marks(json_t *line, const struct machine *m, uint64_t t0,
 		json_object_set_new(line, marks[i].key, mark(marks[i].ns, t0));
 }
 
-void timing_print(struct machine *m, uint64_t main_ns, uint64_t end_ns)
+void timing_print(struct machine *m, uint64_t t0, uint64_t main_ns,
+		  uint64_t end_ns)
 {
-	uint64_t t0 = exec_ns(main_ns);
 	json_t *line = json_object();
 	json_t *vcpus = json_array();
 	json_t *devices = json_array();

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * confine.h - a machine's lock-down, from its options to its report
+ *
+ * In the order of the calls.  A function that returns -errno has printed why.
+ */
+#ifndef MOTE_VMM_CONFINE_H
+#define MOTE_VMM_CONFINE_H
+
+#include <stdbool.h>
+
+#include "seccomp/cgroup.h"
+#include "seccomp/jail.h"
+#include "seccomp/layers.h"
+#include "vmm/config.h"
+#include "vmm/keeper.h"
+
+struct confine {
+	const struct vm_config *config; /* borrowed */
+	struct lockdown lockdown;
+	struct jail jail;
+	struct keeper keeper;
+	struct cgroup cgroup[CONFIG_MAX_CGROUPS];
+	unsigned int nr_cgroups;
+	int netns_fd;
+	int control;	 /* to the keeper; -1 without a jail */
+	bool background; /* the terminal is not ours, says the keeper */
+};
+
+/* What every machine does first: inherited descriptors are closed but for those
+ * of --net, the environment goes.  Then opens what the jail needs.
+ */
+int confine_prepare(struct confine *c, const struct vm_config *config);
+
+/* Becomes two processes with --jail: 0 in the one that is to be the machine, 1
+ * in the other one when that has ended, with *STATUS.
+ */
+int confine_split(struct confine *c, int *status);
+
+/* Whose the socket of --vsock is to be: while it is made, file system access is
+ * by that user.  Nothing without a change of user.
+ */
+void confine_become(const struct jail *jail, bool on);
+
+/* All files are open, no thread has been started: the jail closes. */
+int confine_lock(struct confine *c);
+
+/* Behind the seccomp filters, before the first instruction: the report, and
+ * what --require says of it.
+ */
+int confine_check(struct confine *c, bool seccomp);
+
+#endif
