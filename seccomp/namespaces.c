@@ -16,6 +16,7 @@
 
 #include "base/util.h"
 #include "seccomp/namespaces.h"
+#include "seccomp/privileges.h"
 
 /* <linux/mount.h>, which does not go with every libc's <sys/mount.h>. */
 #define OPEN_TREE_CLONE		1
@@ -113,7 +114,8 @@ int namespaces_become(struct lockdown *lockdown, uid_t uid, gid_t gid,
 	    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
 	    setresuid(uid, uid, uid) < 0)
 		return -errno;
-	return 0;
+	*call = "capset";
+	return capabilities_keep(~0ull);
 }
 
 void namespaces_enter(struct lockdown *lockdown, bool new_net)

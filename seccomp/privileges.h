@@ -38,7 +38,9 @@ void keyring_leave(struct lockdown *lockdown);
 /* No capability, now or ever again. */
 void capabilities_drop(struct lockdown *lockdown);
 
-/* The same but for those whose bits KEEP has: for the jail's keeper.  -errno. */
+/* Has the capabilities whose bits KEEP has, of those that it may have, and no
+ * others: for the jail's keeper, and after a change of user.  -errno.
+ */
 int capabilities_keep(unsigned long long keep);
 
 #endif

@@ -373,10 +373,10 @@ err_free:
 	return ret;
 }
 
-void virtio_vsock_move(struct virtio_device *vdev)
+void virtio_vsock_leave(struct virtio_device *vdev)
 {
 	assert(vdev->ops == &vsock_ops);
-	vsock_listener_move(&to_vsock(vdev)->listener);
+	vsock_listener_remove(&to_vsock(vdev)->listener);
 }
 
 const struct virtio_vsock_stats *

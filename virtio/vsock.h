@@ -31,10 +31,10 @@ struct virtio_vsock_stats {
 int virtio_vsock_create(const struct virtio_env *env, uint32_t cid,
 			const char *path, struct virtio_device **owned);
 
-/* The directory of VDEV's socket has become the working directory: that is where
- * the guest's connections find their servers from now on.
+/* Removes the socket PATH if it is still ours, for a process that is about to
+ * end without destroying VDEV, which must be a vsock device.
  */
-void virtio_vsock_move(struct virtio_device *vdev);
+void virtio_vsock_leave(struct virtio_device *vdev);
 
 /* The counters of VDEV, which must be a vsock device; they live as long. */
 const struct virtio_vsock_stats *

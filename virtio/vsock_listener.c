@@ -95,24 +95,21 @@ err_close:
 	return ret;
 }
 
-void vsock_listener_close(struct vsock_listener *l)
+void vsock_listener_remove(const struct vsock_listener *l)
 {
 	struct stat st;
 
-	loop_timer_cancel(l->loop, &l->retry);
-	loop_remove(l->loop, &l->source);
 	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
 	    st.st_ino == l->ino)
 		unlink(l->path);
-	close(l->fd);
 }
 
-void vsock_listener_move(struct vsock_listener *l)
+void vsock_listener_close(struct vsock_listener *l)
 {
-	const char *slash = strrchr(l->path, '/');
-
-	if (slash)
-		memmove(l->path, slash + 1, strlen(slash));
+	loop_timer_cancel(l->loop, &l->retry);
+	loop_remove(l->loop, &l->source);
+	vsock_listener_remove(l);
+	close(l->fd);
 }
 
 int vsock_listener_connect(const struct vsock_listener *l, uint32_t port)

@@ -39,13 +39,11 @@ struct vsock_listener {
 int vsock_listener_open(struct vsock_listener *l, const char *path,
 			struct loop *loop);
 
-/* Closes, and removes PATH if it is still ours. */
-void vsock_listener_close(struct vsock_listener *l);
+/* Removes PATH if it is still ours. */
+void vsock_listener_remove(const struct vsock_listener *l);
 
-/* PATH's directory has become the working directory, and may have no other name
- * any more.
- */
-void vsock_listener_move(struct vsock_listener *l);
+/* The same, and closes. */
+void vsock_listener_close(struct vsock_listener *l);
 
 /* A socket connected to PATH_PORT, or -errno. */
 int vsock_listener_connect(const struct vsock_listener *l, uint32_t port);

@@ -293,29 +293,42 @@ int confine_split(struct confine *c, int *status)
 	return ret;
 }
 
-void confine_become(const struct jail *jail, bool on)
+const char *confine_socket(struct confine *c, const char *path)
 {
-	if (!jail || !jail->change_user)
-		return;
-	setfsgid(on ? jail->gid : 0);
-	setfsuid(on ? jail->uid : 0);
+	if (!c)
+		return path;
+	c->cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->cwd < 0 || fchdir(c->keeper.socket_dir) < 0)
+		return path; /* and the socket may not be there later */
+	if (c->jail.change_user) {
+		setfsgid(c->jail.gid);
+		setfsuid(c->jail.uid);
+	}
+	return c->keeper.socket_name;
 }
 
-/* Tells the keeper which socket is ours. */
-static void declare_socket(const struct confine *c)
+void confine_socket_made(struct confine *c, bool made)
 {
 	struct keeper_message m = { .kind = KEEPER_SOCKET };
 	struct stat st;
 
-	if (c->keeper.socket_dir < 0 ||
-	    fstatat(c->keeper.socket_dir, c->keeper.socket_name, &st,
-		    AT_SYMLINK_NOFOLLOW) < 0)
+	if (!c)
 		return;
-	m.dev = st.st_dev;
-	m.ino = st.st_ino;
-	if (write(c->control, &m, sizeof(m)) < 0)
-		log_warn("--vsock: %s; remove the socket yourself",
-			 log_errno(errno));
+	if (c->jail.change_user) {
+		setfsuid(0);
+		setfsgid(0);
+	}
+	if (made && fstatat(c->keeper.socket_dir, c->keeper.socket_name, &st,
+			    AT_SYMLINK_NOFOLLOW) == 0) {
+		m.dev = st.st_dev;
+		m.ino = st.st_ino;
+		if (write(c->control, &m, sizeof(m)) < 0)
+			log_warn("--vsock: %s; remove the socket yourself",
+				 log_errno(errno));
+	}
+	if (c->cwd >= 0 && fchdir(c->cwd) < 0)
+		log_warn("working directory: %s", log_errno(errno));
+	close(c->cwd);
 }
 
 static void close_own(struct confine *c)
@@ -341,7 +354,6 @@ int confine_lock(struct confine *c)
 		no_new_privs(&c->lockdown);
 		return 0;
 	}
-	declare_socket(c);
 	close_own(c);
 	ret = jail_lock(&c->jail, &c->lockdown, &call);
 	if (ret < 0)

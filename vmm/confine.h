@@ -23,6 +23,7 @@ struct confine {
 	struct cgroup cgroup[CONFIG_MAX_CGROUPS];
 	unsigned int nr_cgroups;
 	int netns_fd;
+	int cwd;	 /* while the socket is made */
 	int control;	 /* to the keeper; -1 without a jail */
 	bool background; /* the terminal is not ours, says the keeper */
 };
@@ -37,10 +38,13 @@ int confine_prepare(struct confine *c, const struct vm_config *config);
  */
 int confine_split(struct confine *c, int *status);
 
-/* Whose the socket of --vsock is to be: while it is made, file system access is
- * by that user.  Nothing without a change of user.
+/* The path by which the socket of --vsock is to be made, which is PATH's; made
+ * by the user that the machine will be, and in the directory that was judged,
+ * whatever PATH means by now.  Until confine_socket_made(), which also tells the
+ * keeper of it when it was MADE, the working directory is that one.  C is NULL without a jail.
  */
-void confine_become(const struct jail *jail, bool on);
+const char *confine_socket(struct confine *c, const char *path);
+void confine_socket_made(struct confine *c, bool made);
 
 /* All files are open, no thread has been started: the jail closes. */
 int confine_lock(struct confine *c);

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 
-#include <linux/virtio_ids.h>
 #include <sys/random.h>
 
 #include "base/fd.h"
@@ -246,10 +245,10 @@ static int add_vsock(struct machine *m, const struct vsock_config *config)
 
 	/* Fewer are no harm: connections are then refused. */
 	fd_raise_limit(VSOCK_DESCRIPTORS);
-	/* In a jail the socket is the machine's, not root's. */
-	confine_become(m->jail, true);
-	ret = virtio_vsock_create(&env, config->cid, config->path, &vdev);
-	confine_become(m->jail, false);
+	ret = virtio_vsock_create(&env, config->cid,
+				  confine_socket(m->confine, config->path),
+				  &vdev);
+	confine_socket_made(m->confine, ret == 0);
 	if (ret < 0) {
 		report_vsock(config->path, ret);
 		return ret;
@@ -272,16 +271,6 @@ static int check_room(const struct vm_config *config)
 		  "for %u; leave one out",
 		  LAYOUT_MAX_DEVICES - 3, wanted);
 	return -ENOSPC;
-}
-
-void devices_moved(struct machine *m)
-{
-	for (unsigned int i = 0; i < m->nr_devices; i++) {
-		struct virtio_device *vdev = m->device[i].vdev;
-
-		if (vdev->ops->device_id == VIRTIO_ID_VSOCK)
-			virtio_vsock_move(vdev);
-	}
 }
 
 int devices_add(struct machine *m, struct port *console)

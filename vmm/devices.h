@@ -14,9 +14,4 @@
  */
 int devices_add(struct machine *m, struct port *console);
 
-/* The working directory is that of the vsock device's socket now, if there is
- * one.
- */
-void devices_moved(struct machine *m);
-
 #endif

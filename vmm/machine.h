@@ -36,12 +36,12 @@ struct machine_marks {
 	uint64_t started; /* vCPU threads started */
 };
 
-struct jail;
+struct confine;
 
 struct machine {
 	const struct vm_config *config; /* borrowed */
 	struct loop *loop;		/* borrowed */
-	const struct jail *jail;	/* borrowed; NULL without one */
+	struct confine *confine;	/* borrowed; NULL: no jail */
 	struct vm vm;
 	int kvm_fd; /* between machine_open_kvm() and machine_start() */
 	struct machine_device device[LAYOUT_MAX_DEVICES];

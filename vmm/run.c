@@ -26,7 +26,6 @@
 #include "base/log.h"
 #include "seccomp/filter.h"
 #include "vmm/confine.h"
-#include "vmm/devices.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
 #include "vmm/terminal.h"
@@ -402,8 +401,6 @@ static int enter(struct run *r)
 		timing_prepare(&r->machine);
 	if (machine_open_kvm(&r->machine) < 0 || confine_lock(&r->confine) < 0)
 		return -1;
-	if (r->config.jail.wanted)
-		devices_moved(&r->machine);
 	return machine_start(&r->machine);
 }
 
@@ -453,7 +450,7 @@ static int run_machine(struct run *r)
 	}
 	terminal_init(&r->terminal, &r->loop, STDIN_FILENO, STDOUT_FILENO,
 		      quit);
-	r->machine.jail = r->config.jail.wanted ? &r->confine.jail : NULL;
+	r->machine.confine = r->config.jail.wanted ? &r->confine : NULL;
 	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
 		status = live(r);
 	machine_destroy(&r->machine);
