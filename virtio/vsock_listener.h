@@ -39,10 +39,7 @@ struct vsock_listener {
 int vsock_listener_open(struct vsock_listener *l, const char *path,
 			struct loop *loop);
 
-/* Removes PATH if it is still ours. */
-void vsock_listener_remove(const struct vsock_listener *l);
-
-/* The same, and closes. */
+/* Closes, and removes PATH if it is still ours. */
 void vsock_listener_close(struct vsock_listener *l);
 
 /* A socket connected to PATH_PORT, or -errno. */
