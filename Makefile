@@ -47,7 +47,8 @@ SRC	:= $(wildcard $(FLOORS:=/*.c)) $(FILTERS)
 LIBSRC	:= $(filter-out vmm/main.c,$(SRC))
 ALLC	:= $(filter-out $(FILTERS),$(SRC)) $(wildcard $(FLOORS:=/*.h) \
 	   seccomp/generate/*.c tests/unit/*.[ch] tests/fuzz/*.c \
-	   tests/bench/*.c tests/guest/*.c tests/linux/*.c)
+	   tests/bench/*.c tests/guest/*.c tests/linux/*.c \
+	   tests/sandbox/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNITLIB	:= $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -124,6 +125,14 @@ $(B)/clang/%.o: %.c | $(B)/.pkg-BUILD $(B)/.pkg-CHECK
 
 clang-build: $(SRC:%.c=$(B)/clang/%.o)
 
+# Each filter on a real thread: the release's objects, and a program for them.
+$(B)/sandbox/trial: $(B)/obj/tests/sandbox/trial.o \
+		$(filter $(B)/obj/seccomp/%,$(SRC:%.c=$(B)/obj/%.o)) \
+		$(FILTERS:%.c=$(B)/obj/%.o) $(B)/obj/base/log.o
+	@mkdir -p $(@D)
+	$(call say,LINK    $@)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LIBC)
+
 include tests/guest/guests.mk
 
 # --- what a user calls ------------------------------------------------------
@@ -135,8 +144,8 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint fuzz guest cli kernels linux
-check: needs-ALL $(B)/mote $(UNIT) $(FUZZ) guests
+SUITES ?= unit lint sandbox jail fuzz guest cli kernels linux
+check: needs-ALL $(B)/mote $(B)/sandbox/trial $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
 # One suite: make check-unit, check-lint, check-linux, ...
@@ -147,8 +156,8 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-bench: bench-start bench-memory bench-boot
-bench-%: $(B)/mote guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
+bench: bench-start bench-memory bench-boot bench-lockdown
+bench-%: $(B)/mote $(B)/sandbox/trial guests benches | $(B)/.pkg-LINUX $(B)/.pkg-BENCH
 	@tests/bench/$*
 
 guest-kernel:
@@ -167,10 +176,11 @@ clean:
 help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
-	@echo 'make check         every test; make check-unit (lint, fuzz, guest,'
-	@echo '                   cli, kernels, linux) runs one suite'
+	@echo 'make check         every test; make check-unit (lint, sandbox,'
+	@echo '                   jail, fuzz, guest, cli, kernels, linux) runs one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
-	@echo 'make bench         bench-start, bench-memory, bench-boot'
+	@echo 'make bench         bench-start, bench-memory, bench-boot,'
+	@echo '                   bench-lockdown'
 	@echo 'make guest-kernel  a lean kernel for the shortest boot'
 	@echo 'make install       to /usr/local, below DESTDIR'
 

@@ -49,6 +49,25 @@ int fd_event(void)
 	return fd < 0 ? -errno : fd_place(fd, FD_EVENTS, FD_NR_EVENTS);
 }
 
+int fd_fill(void)
+{
+	/* One that can be neither read nor written, nor asked anything. */
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	int last, ret;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		last = fcntl(fd, F_DUPFD_CLOEXEC, FD_FIRST);
+	} while (last >= 0 && last < FD_END);
+	/* EMFILE: the limit is where the numbers end. */
+	ret = last < 0 && errno != EMFILE ? -errno : 0;
+	if (last >= 0)
+		close(last);
+	close(fd);
+	return ret;
+}
+
 unsigned int fd_misplaced(void)
 {
 	return misplaced;

@@ -30,8 +30,9 @@
 /* Single ones. */
 #define FD_VM 408
 
-/* Above all of them. */
-#define FD_END 448
+/* Below, and above all of them. */
+#define FD_FIRST FD_VCPUS
+#define FD_END	 448
 
 /* Moves FD (or a negative number, which stays) to the lowest free number from
  * FIRST on, of COUNT.  Returns the new number; where there is none, FD as it
@@ -42,6 +43,12 @@ int fd_place(int fd, int first, int count);
 
 /* eventfd(2) without blocking, close on exec, in its band; -errno. */
 int fd_event(void);
+
+/* Occupies the numbers that are still free among those above, so that a
+ * descriptor that comes later (a connection) does not get one that a rule means
+ * for something else.  -errno.
+ */
+int fd_fill(void);
 
 /* How many descriptors did not get their number. */
 unsigned int fd_misplaced(void);

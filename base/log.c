@@ -11,11 +11,13 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
+#define STATUS_ABORTED 134 /* 128 + SIGABRT */
 #define LOG_WINDOW_NS  5000000000u
 #define LOG_WINDOW_MAX 10
 #define LOG_WAIT_MS    2000
@@ -23,10 +25,27 @@
 /* Process-wide by nature: there is one stderr. */
 static enum log_level log_level = LOG_WARN;
 static _Atomic int log_raw;
+static void (*log_last_act)(void);
 
 void log_set_level(enum log_level level)
 {
 	log_level = level;
+}
+
+void log_set_last_act(void (*restore)(void))
+{
+	log_last_act = restore;
+}
+
+void assertion_failed(const char *what, const char *file, int line)
+{
+	log_error("%s:%d: this cannot be: not %s", file, line, what);
+#ifdef MOTE_SANITIZED
+	abort();
+#endif
+	if (log_last_act)
+		log_last_act();
+	_exit(STATUS_ABORTED);
 }
 
 void log_set_raw(int raw)

@@ -58,4 +58,7 @@ void log_guest_line(struct log_limit *limit, const char *fmt, ...)
 /* Text of an errno value (or of -errno), without locale or allocation. */
 const char *log_errno(int err);
 
+/* Has RESTORE called before an assertion that failed ends the process. */
+void log_set_last_act(void (*restore)(void));
+
 #endif

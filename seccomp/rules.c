@@ -65,20 +65,14 @@
 #define TTY_GET_GROUP 0x540f /* TIOCGPGRP */
 #define TTY_GET_SIZE  0x5413 /* TIOCGWINSZ */
 
-/* Of threads: a mutex, a condition, and libc's own. */
+/* Threads: a mutex, and the condition of parking. */
 #define FUTEX_RULES                                                            \
 	RULE(futex, TESTS(IS(1, FUTEX_WAIT_PRIVATE)), "pthread_mutex_lock",    \
 	     "a device's lock is taken"),                                      \
 		RULE(futex, TESTS(IS(1, FUTEX_WAKE_PRIVATE)),                  \
 		     "pthread_mutex_unlock", "a device's lock is given back"), \
-		RULE(futex, TESTS(IS(1, FUTEX_WAIT_BITSET_PRIVATE)),           \
-		     "pthread_cond_wait", "parking, with glibc"),              \
-		RULE(futex,                                                    \
-		     TESTS(IS(1, FUTEX_WAIT_BITSET_PRIVATE |                   \
-					 FUTEX_CLOCK_REALTIME)),               \
-		     "pthread_cond_wait", "parking, with glibc"),              \
 		RULE(futex, TESTS(IS(1, FUTEX_REQUEUE_PRIVATE)),               \
-		     "pthread_cond_wait", "parking, with musl")
+		     "pthread_cond_wait", "a vCPU waits while it is parked")
 
 static const struct seccomp_rule vcpu_rules[] = {
 	RULE(ioctl, TESTS(BAND(VCPUS), IS(1, KVM_RUN)), "vcpu_run_once",
@@ -89,6 +83,10 @@ static const struct seccomp_rule vcpu_rules[] = {
 	     "a fatal signal: the terminal's modes are put back"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_SET)), "terminal_restore",
 	     "a fatal signal: the terminal's modes are put back"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_GET_GROUP)),
+	     "terminal_restore", "likewise, where it cannot be opened again"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_SET)), "terminal_restore",
+	     "likewise, where it cannot be opened again"),
 	RULE(write, TESTS(BAND(EVENTS)), "virtio_ring_doorbell",
 	     "the loop is woken"),
 	RULE(write, TESTS(FD(STDERR_FILENO)), "log_put", "a line for the log"),
@@ -100,21 +98,19 @@ static const struct seccomp_rule vcpu_rules[] = {
 	RULE(rt_sigreturn, ANY, "kick_handler", "a signal's handler returns"),
 	RULE(restart_syscall, ANY, "log_has_room",
 	     "the process was stopped and goes on"),
-	RULE(exit_group, ANY, "bus_error", "guest memory has gone"),
+	RULE(exit_group, ANY, "assertion_failed",
+	     "something impossible, or guest memory has gone"),
 };
 
 static const struct seccomp_rule loop_rules[] = {
-	RULE(epoll_wait, ANY, "loop_step", "the loop waits (glibc)"),
-	RULE(epoll_pwait, ANY, "loop_step", "the loop waits (musl)"),
+	RULE(epoll_pwait, ANY, "loop_step", "the loop waits"),
 	RULE(epoll_ctl, ANY, "loop_modify", "what the loop waits for changes"),
 	RULE(read, ANY, "virtio_doorbell",
 	     "eventfds, signals, changes of files, input, vsock"),
 	RULE(write, ANY, "virtio_ring_doorbell", "eventfds, output, the log"),
 	RULE(readv, ANY, "tap_receive", "frames and streams for the guest"),
-	RULE(writev, ANY, "tap_send",
-	     "frames and streams of the guest; stdio (musl)"),
+	RULE(writev, ANY, "tap_send", "frames and streams of the guest; stdio"),
 	RULE(poll, TESTS(IS(1, 1)), "fd_poll", "whether a call would block"),
-	RULE(close, ANY, "disk_close", "descriptors at the end"),
 
 	RULE(preadv, TESTS(BAND(DISKS)), "disk_transfer", "the guest reads"),
 	RULE(pwritev, TESTS(BAND(DISKS)), "disk_transfer", "the guest writes"),
@@ -140,15 +136,14 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET_SIZE)), "window_report",
 	     "the window's size"),
 	RULE(ioctl, TESTS(MASKED(0, ~1, STDIN_FILENO), IS(1, TTY_GET_SIZE)),
-	     "window_report", "the window's size; isatty(3) of musl"),
+	     "window_report",
+	     "the window's size, and whether it is a terminal"),
 	RULE(ioctl, TESTS(FD(STDERR_FILENO), IS(1, TTY_GET_SIZE)), "show_tail",
-	     "isatty(3) of musl"),
+	     "whether it is a terminal"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_GET)), "tty_enter_raw",
 	     "the terminal's modes"),
-	RULE(ioctl, TESTS(MASKED(0, ~1, STDIN_FILENO), IS(1, TTY_GET)),
-	     "tty_enter_raw", "the terminal's modes; isatty(3) of glibc"),
-	RULE(ioctl, TESTS(FD(STDERR_FILENO), IS(1, TTY_GET)), "show_tail",
-	     "isatty(3) of glibc"),
+	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_GET)), "tty_enter_raw",
+	     "the terminal's modes"),
 	RULE(ioctl, TESTS(BAND(TTYS), IS(1, TTY_SET)), "tty_enter_raw",
 	     "the terminal's modes"),
 	RULE(ioctl, TESTS(FD(STDIN_FILENO), IS(1, TTY_SET)), "tty_enter_raw",
@@ -162,12 +157,10 @@ static const struct seccomp_rule loop_rules[] = {
 	     "memory that the guest gives back"),
 	RULE(madvise, TESTS(IS(2, MADV_DONTDUMP)), "punch",
 	     "guest memory stays out of core dumps"),
-	RULE(madvise, TESTS(IS(2, MADV_FREE)), "free", "memory at the end"),
 	RULE(mmap,
 	     TESTS(IS(2, PROT_READ | PROT_WRITE), IS(3, PRIVATE_MEMORY),
 		   IS(4, -1)),
 	     "punch", "the guest gives back pages of the kernel's file"),
-	RULE(munmap, ANY, "free", "memory at the end"),
 	RULE(getrandom, TESTS(IS(2, 0)), "rng_fill", "the entropy device"),
 	RULE(clock_gettime, TESTS(IS(0, CLOCK_MONOTONIC)), "now_ns",
 	     "timers, where the clock is no vDSO's"),
@@ -181,29 +174,34 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(exit_group, ANY, "exit", "the machine is over"),
 };
 
-/* With --vsock. */
-static const struct seccomp_rule vsock_rules[] = {
+/* Where clients of the host connect. */
+static const struct seccomp_rule server_rules[] = {
 	RULE(accept4, TESTS(IS(3, ACCEPT_FLAGS)), "listener_ready",
 	     "a client of the host connects"),
+	RULE(close, ANY, "vsock_conn_hang_up", "a connection is over"),
+	RULE(lstat, ANY, "vsock_listener_remove",
+	     "whether the socket's file is still ours"),
+	RULE(unlink, ANY, "vsock_listener_remove",
+	     "the socket's file goes at the end"),
+};
+
+/* With --vsock. */
+static const struct seccomp_rule vsock_rules[] = {
 	RULE(socket, TESTS(IS(0, AF_UNIX), IS(1, STREAM_SOCKET), IS(2, 0)),
 	     "vsock_listener_connect", "the guest connects to the host"),
 	RULE(connect, TESTS(IS(2, sizeof(struct sockaddr_un))),
 	     "vsock_listener_connect", "the guest connects to the host"),
 	RULE(shutdown, ANY, "pass_shutdown", "one direction of a stream ends"),
-	RULE(lstat, ANY, "vsock_listener_close",
-	     "whether the socket's file is still ours"),
-	RULE(unlink, ANY, "vsock_listener_close",
-	     "the socket's file goes at the end"),
 };
 
-#define LIST(rules) ARRAY_SIZE(rules)
-
 const struct seccomp_table seccomp_tables[SECCOMP_NR_KINDS] = {
-	[SECCOMP_VCPU] = { "vcpu", { vcpu_rules }, { LIST(vcpu_rules) } },
-	[SECCOMP_LOOP] = { "loop", { loop_rules }, { LIST(loop_rules) } },
+	[SECCOMP_VCPU] = { "vcpu", { vcpu_rules }, { ARRAY_SIZE(vcpu_rules) } },
+	[SECCOMP_LOOP] = { "loop", { loop_rules }, { ARRAY_SIZE(loop_rules) } },
 	[SECCOMP_LOOP_VSOCK] = { "loop-vsock",
-				 { loop_rules, vsock_rules },
-				 { LIST(loop_rules), LIST(vsock_rules) } },
+				 { loop_rules, server_rules, vsock_rules },
+				 { ARRAY_SIZE(loop_rules),
+				   ARRAY_SIZE(server_rules),
+				   ARRAY_SIZE(vsock_rules) } },
 };
 
 const struct seccomp_rule *seccomp_rule(const struct seccomp_table *table,

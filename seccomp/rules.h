@@ -49,11 +49,13 @@ enum seccomp_kind {
 	SECCOMP_NR_KINDS,
 };
 
-/* A kind's rules are one or two lists. */
+#define SECCOMP_MAX_LISTS 3
+
+/* A kind's rules are a few lists, one behind the other. */
 struct seccomp_table {
 	const char *name;
-	const struct seccomp_rule *list[2];
-	size_t nr[2];
+	const struct seccomp_rule *list[SECCOMP_MAX_LISTS];
+	size_t nr[SECCOMP_MAX_LISTS];
 };
 
 extern const struct seccomp_table seccomp_tables[SECCOMP_NR_KINDS];

@@ -6,7 +6,6 @@
  * popped, and are ours: nothing here follows anything that the guest can
  * change.  Loops advance by segment, and no segment is empty.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "base/util.h"

@@ -18,8 +18,9 @@
 int tap_open(const char *name, struct net_backend **owned);
 
 /* Takes FD, an attached tap, which gets a number of its own (base/fd.h) and is
- * closed with the back end (on failure FD is still the caller's).  -EBADF, -ENOTTY when it is no tap, -EPROTO when it
- * was not opened with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR.
+ * closed with the back end (on failure FD is still the caller's).  -EBADF,
+ * -ENOTTY when it is no tap, -EPROTO when it was not opened with IFF_TAP,
+ * IFF_NO_PI and IFF_VNET_HDR.
  */
 int tap_adopt(int fd, struct net_backend **owned);
 

@@ -373,6 +373,12 @@ err_free:
 	return ret;
 }
 
+void virtio_vsock_leave(struct virtio_device *vdev)
+{
+	assert(vdev->ops == &vsock_ops);
+	vsock_listener_remove(&to_vsock(vdev)->listener);
+}
+
 const struct virtio_vsock_stats *
 virtio_vsock_stats(const struct virtio_device *vdev)
 {

@@ -31,6 +31,11 @@ struct virtio_vsock_stats {
 int virtio_vsock_create(const struct virtio_env *env, uint32_t cid,
 			const char *path, struct virtio_device **owned);
 
+/* Removes the socket PATH if it is still ours, for a process that is about to
+ * end without destroying VDEV, which must be a vsock device.
+ */
+void virtio_vsock_leave(struct virtio_device *vdev);
+
 /* The counters of VDEV, which must be a vsock device; they live as long. */
 const struct virtio_vsock_stats *
 virtio_vsock_stats(const struct virtio_device *vdev);

@@ -95,15 +95,20 @@ err_close:
 	return ret;
 }
 
-void vsock_listener_close(struct vsock_listener *l)
+void vsock_listener_remove(const struct vsock_listener *l)
 {
 	struct stat st;
 
-	loop_timer_cancel(l->loop, &l->retry);
-	loop_remove(l->loop, &l->source);
 	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
 	    st.st_ino == l->ino)
 		unlink(l->path);
+}
+
+void vsock_listener_close(struct vsock_listener *l)
+{
+	loop_timer_cancel(l->loop, &l->retry);
+	loop_remove(l->loop, &l->source);
+	vsock_listener_remove(l);
 	close(l->fd);
 }
 

@@ -39,7 +39,10 @@ struct vsock_listener {
 int vsock_listener_open(struct vsock_listener *l, const char *path,
 			struct loop *loop);
 
-/* Closes, and removes PATH if it is still ours. */
+/* Removes PATH if it is still ours. */
+void vsock_listener_remove(const struct vsock_listener *l);
+
+/* The same, and closes. */
 void vsock_listener_close(struct vsock_listener *l);
 
 /* A socket connected to PATH_PORT, or -errno. */

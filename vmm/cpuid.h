@@ -5,7 +5,6 @@
 #ifndef MOTE_VMM_CPUID_H
 #define MOTE_VMM_CPUID_H
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "virtio/vsock.h"
 #include "vmm/cpuid.h"
 #include "vmm/devices.h"
 #include "vmm/kvm.h"
@@ -380,9 +382,12 @@ bool machine_drain(struct machine *m)
 	return rang;
 }
 
-void machine_destroy(struct machine *m)
+void machine_leave(struct machine *m)
 {
-	for (unsigned int i = 0; i < m->nr_devices; i++)
-		virtio_device_destroy(m->device[i].vdev);
-	m->nr_devices = 0;
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		struct virtio_device *vdev = m->device[i].vdev;
+
+		if (vdev->ops->device_id == VIRTIO_ID_VSOCK)
+			virtio_vsock_leave(vdev);
+	}
 }

@@ -85,9 +85,10 @@ int machine_start(struct machine *m);
  */
 bool machine_drain(struct machine *m);
 
-/* Destroys the devices: locks are released, disks are closed.  The vCPUs are
- * parked, or were never started.
+/* Removes what would outlive the process, which is about to end: with it go
+ * memory, descriptors and locks, for which the filters have no system calls.
+ * The vCPUs are parked, or were never started.
  */
-void machine_destroy(struct machine *m);
+void machine_leave(struct machine *m);
 
 #endif

@@ -23,6 +23,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "seccomp/filter.h"
 #include "vmm/confine.h"
@@ -179,6 +180,7 @@ static void set_handlers(void)
 		.sa_flags = (int)SA_RESETHAND,
 	};
 
+	log_set_last_act(terminal_restore);
 	own_pid = getpid();
 	loop_thread = pthread_self();
 	sigaction(SIGBUS, &bus, NULL);
@@ -382,7 +384,9 @@ static int lock_down(struct run *r)
 		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
 			 "filters; never give it a guest that you do not "
 			 "trust");
-	if (r->machine.vm.confined)
+	if (r->machine.vm.confined && config->vsock.path)
+		ret = fd_fill();
+	if (r->machine.vm.confined && ret == 0)
 		ret = seccomp_install(config->vsock.path ? SECCOMP_LOOP_VSOCK
 							 : SECCOMP_LOOP);
 	if (ret < 0)
@@ -453,7 +457,7 @@ static int run_machine(struct run *r)
 	r->machine.confine = r->config.jail.wanted ? &r->confine : NULL;
 	if (machine_create(&r->machine, &r->config, &r->loop, &ports) == 0)
 		status = live(r);
-	machine_destroy(&r->machine);
+	machine_leave(&r->machine);
 	return status;
 }
 

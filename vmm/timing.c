@@ -32,7 +32,7 @@ static void *json_arena_alloc(size_t size)
 {
 	void *p = json_arena.memory + json_arena.used;
 
-	if (size > JSON_ARENA - json_arena.used - 16)
+	if (!json_arena.memory || size > JSON_ARENA - json_arena.used - 16)
 		return NULL;
 	json_arena.used += ALIGN_UP(size, (size_t)16);
 	return p;
@@ -51,10 +51,7 @@ void timing_prepare(struct machine *m)
 	kvm_hardware(&m->kvm_module);
 	/* libjansson would read it from a file. */
 	json_object_seed(1);
-	if (memory == MAP_FAILED)
-		return;
-	json_arena.memory = memory;
-	json_set_alloc_funcs(json_arena_alloc, json_arena_free);
+	json_arena.memory = memory == MAP_FAILED ? NULL : memory;
 }
 
 uint64_t timing_exec_ns(uint64_t main_ns)
@@ -218,12 +215,14 @@ static void add_marks(json_t *line, const struct machine *m, uint64_t t0,
 void timing_print(struct machine *m, uint64_t t0, uint64_t main_ns,
 		  uint64_t end_ns)
 {
-	json_t *line = json_object();
-	json_t *vcpus = json_array();
-	json_t *devices = json_array();
+	json_t *line, *vcpus, *devices;
 	const char *module = m->kvm_module;
 	char *text;
 
+	json_set_alloc_funcs(json_arena_alloc, json_arena_free);
+	line = json_object();
+	vcpus = json_array();
+	devices = json_array();
 	json_object_set_new(line, "mote", json_string(MOTE_VERSION));
 	json_object_set_new(line, "kvm",
 			    module ? json_string(module) : json_null());
