@@ -4,12 +4,12 @@
  *
  * Theory of operation.  Everything that the machine will ever need is opened
  * first, with the rights that mote was started with.  jail_lock() then takes
- * away the rest: identity, namespaces, the root, limits, capabilities, Landlock;
- * each is a layer (layers.h), and one that the host does not have is said to be
- * lacking.  Nothing is made, copied or given away in any directory.
+ * away the rest: identity, namespaces, the root, limits, capabilities, files by
+ * Landlock.  Each is a layer (layers.h), and one that the host does not have is
+ * said to be lacking.  Nothing is made, copied or given away in any directory.
  *
  * The process is a child of one that stays outside, its keeper: only so can it
- * be in a PID namespace, and somebody has to tidy up what the jail cannot reach.
+ * be in a PID namespace, and somebody has to tidy up what it cannot reach.
  */
 #ifndef MOTE_SECCOMP_JAIL_H
 #define MOTE_SECCOMP_JAIL_H

@@ -201,11 +201,16 @@ static int change_root(int fd, const char **call)
 	if (fchdir(fd) < 0)
 		return -1;
 	*call = "pivot_root";
-	if (syscall(SYS_pivot_root, ".", ".") < 0)
+	if (syscall(SYS_pivot_root, ".", ".") == 0) {
+		*call = "umount2";
+		if (syscall(SYS_umount2, ".", MNT_DETACH) < 0)
+			return -1;
+	} else if (errno != EINVAL || chroot(".") < 0) {
+		/* A host that runs from its initramfs, which stays below every
+		 * other root for ever, has chroot(2) for this.
+		 */
 		return -1;
-	*call = "umount2";
-	if (syscall(SYS_umount2, ".", MNT_DETACH) < 0)
-		return -1;
+	}
 	*call = "chdir";
 	return chdir("/");
 }

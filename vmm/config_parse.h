@@ -2,8 +2,8 @@
 /*
  * config_parse.h - what config.c, config_devices.c and config_jail.c share
  *
- * Words to values.  Private to the three.  A function that returns false has refused: the one line
- * for the operator is written.
+ * Words to values.  Private to the three.  A function that returns false has
+ * refused: the one line for the operator is written.
  */
 #ifndef MOTE_VMM_CONFIG_PARSE_H
 #define MOTE_VMM_CONFIG_PARSE_H

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/seal.h"
 #include "seccomp/directory.h"
 #include "seccomp/namespaces.h"
 #include "seccomp/privileges.h"
@@ -364,6 +365,21 @@ int confine_lock(struct confine *c)
 	return ret;
 }
 
+void confine_seal(struct confine *c, struct machine *machine)
+{
+	struct vm *vm = &machine->vm;
+	int ret = seal_program();
+
+	for (unsigned int i = 0; i < vm->nr_vcpus && ret == 0; i++)
+		ret = seal(vm->vcpu[i].run, vm->vcpu[i].run_size);
+	if (ret == 0)
+		ret = gmem_seal(&vm->mem);
+	if (ret < 0)
+		layer_lacks(&c->lockdown, LAYER_SEAL, "mseal", ret);
+	else
+		layer_holds(&c->lockdown, LAYER_SEAL);
+}
+
 static int check_required(const struct confine *c)
 {
 	char why[120];
@@ -380,12 +396,12 @@ static int check_required(const struct confine *c)
 	return 0;
 }
 
-/* What was asked for and is not there is said, required or not. */
+/* What --jail asks for and is not there is said, required or not. */
 static void warn(const struct confine *c)
 {
 	char why[120];
 
-	for (int i = 0; i < NR_LAYERS; i++) {
+	for (int i = LAYER_USER_NS; i < NR_LAYERS; i++) {
 		if (c->lockdown.layer[i].asked && !c->lockdown.layer[i].holds)
 			log_warn("this host does not give the layer %s: %s",
 				 layer_name((enum layer)i),

@@ -14,6 +14,7 @@
 #include "seccomp/layers.h"
 #include "vmm/config.h"
 #include "vmm/keeper.h"
+#include "vmm/machine.h"
 
 struct confine {
 	const struct vm_config *config; /* borrowed */
@@ -40,14 +41,20 @@ int confine_split(struct confine *c, int *status);
 
 /* The path by which the socket of --vsock is to be made, which is PATH's; made
  * by the user that the machine will be, and in the directory that was judged,
- * whatever PATH means by now.  Until confine_socket_made(), which also tells the
- * keeper of it when it was MADE, the working directory is that one.  C is NULL without a jail.
+ * whatever PATH means by now.  That is the working directory until
+ * confine_socket_made(), which also tells the keeper of it when it was MADE.  C
+ * is NULL without a jail.
  */
 const char *confine_socket(struct confine *c, const char *path);
 void confine_socket_made(struct confine *c, bool made);
 
 /* All files are open, no thread has been started: the jail closes. */
 int confine_lock(struct confine *c);
+
+/* The vCPUs' threads are there: nothing of MACHINE's memory will be mapped
+ * anew but pages of files.  Before the seccomp filter.
+ */
+void confine_seal(struct confine *c, struct machine *machine);
 
 /* Behind the seccomp filters, before the first instruction: the report, and
  * what --require says of it.

@@ -3,16 +3,16 @@
  * keeper.h - the process outside the jail: it waits for the one inside
  *
  * Theory of operation.  With --jail the command is two processes.  The one that
- * the shell knows is the keeper; its child is the machine.  The keeper takes the
- * signals and passes them on as orders, bytes through a socket, because in a PID
- * namespace the machine cannot tell who is asking, and cannot stop itself; it
- * says whether the terminal is ours, which cannot be seen from there either.
+ * the shell knows is the keeper; its child is the machine.  The keeper takes
+ * the signals and passes them on as orders, bytes through a socket, because in
+ * a PID namespace the machine cannot tell who asks, and cannot stop itself.
+ * It says whether the terminal is ours, which cannot be seen from there either.
  * When the child is gone, however it went, the keeper puts the terminal back,
  * removes what was made outside, and ends in the same way.
  *
- * The keeper is no part of what a guest could reach: it reads two kinds of short
- * messages, and neither can name anything.  If it dies, the kernel ends the
- * machine (PR_SET_PDEATHSIG).
+ * A machine that has been taken over gets little out of the keeper, which reads
+ * two kinds of short messages, neither of which can name anything.  If it dies,
+ * the kernel ends the machine (PR_SET_PDEATHSIG).
  */
 #ifndef MOTE_VMM_KEEPER_H
 #define MOTE_VMM_KEEPER_H
@@ -22,7 +22,7 @@
 
 #include <sys/types.h>
 
-/* What an order may have besides a signal's number: the terminal is not ours. */
+/* What an order may have besides a signal's number: the terminal is not ours */
 #define KEEPER_BACKGROUND 0x80
 
 /* What the machine says. */

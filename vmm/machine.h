@@ -36,7 +36,7 @@ struct machine_marks {
 	uint64_t started; /* vCPU threads started */
 };
 
-struct confine;
+struct confine; /* vmm/confine.h */
 
 struct machine {
 	const struct vm_config *config; /* borrowed */

@@ -384,6 +384,7 @@ static int lock_down(struct run *r)
 		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
 			 "filters; never give it a guest that you do not "
 			 "trust");
+	confine_seal(&r->confine, &r->machine);
 	if (r->machine.vm.confined && config->vsock.path)
 		ret = fd_fill();
 	if (r->machine.vm.confined && ret == 0)

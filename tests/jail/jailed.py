@@ -104,6 +104,25 @@ def check_memory(pid):
     expect(owner == 0, f"dumpable: its /proc belongs to {owner}")
 
 
+def can_seal():
+    return LIBC.syscall(462, None, 0, 0) == 0
+
+
+def check_sealed(pid):
+    """The program, the vCPUs' pages and guest memory cannot be remapped."""
+    maps = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)\n"
+                      r"(?:[A-Z][^:\n]*:[^\n]*\n)*?VmFlags: (.*)$",
+                      read(pid, "smaps"), re.M)
+    expect(len(maps) > 10, f"{len(maps)} mappings")
+    large = 0
+    for start, end, rights, name, flags in maps:
+        size = int(end, 16) - int(start, 16)
+        large += size >= 64 << 20
+        if name.endswith("/mote") or "kvm-vcpu" in name or size >= 64 << 20:
+            expect("sl" in flags.split(), f"{name} {rights} {size}: {flags}")
+    expect(large > 0, "no guest memory")
+
+
 def descriptors(pid):
     return {int(n): os.readlink(f"/proc/{pid}/fd/{n}")
             for n in os.listdir(f"/proc/{pid}/fd")}
