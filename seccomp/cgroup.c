@@ -20,7 +20,7 @@
 #include "seccomp/cgroup.h"
 #include "seccomp/directory.h"
 
-#define PERIOD_US 100000
+#define PERIOD_US 100000u
 
 static int write_word(int fd, const char *file, const char *word)
 {
@@ -138,7 +138,7 @@ static int make_group(struct cgroup *cgroup, const char *path, uid_t user)
 int cgroup_open(struct cgroup *cgroup, const struct cgroup_config *config,
 		uid_t user, const char **file)
 {
-	bool v2;
+	bool v2 = false;
 	int ret;
 
 	*file = "";

@@ -82,6 +82,18 @@ void no_new_privs(struct lockdown *lockdown)
 		    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
+/* Lowers both limits to MOST; what is lower already stays. */
+static int lower_limit(int resource, rlim_t most)
+{
+	struct rlimit limit = { 0 };
+
+	if (prlimit(0, (__typeof__(RLIMIT_CORE))resource, NULL, &limit) < 0)
+		return -1;
+	limit.rlim_max = MIN(limit.rlim_max, most);
+	limit.rlim_cur = MIN(limit.rlim_cur, limit.rlim_max);
+	return prlimit(0, (__typeof__(RLIMIT_CORE))resource, &limit, NULL);
+}
+
 void limits_set(struct lockdown *lockdown, unsigned long nr_files,
 		unsigned long nr_tasks)
 {
@@ -95,19 +107,9 @@ void limits_set(struct lockdown *lockdown, unsigned long nr_files,
 	};
 	size_t nr = ARRAY_SIZE(limits) - (nr_tasks ? 0 : 1);
 
-	for (size_t i = 0; i < nr; i++) {
-		struct rlimit now;
-		int ret = getrlimit((__typeof__(RLIMIT_CORE))limits[i].resource,
-				    &now);
-
-		now.rlim_max = MIN(now.rlim_max, limits[i].most);
-		now.rlim_cur = MIN(now.rlim_cur, now.rlim_max);
-		if (ret == 0)
-			ret = setrlimit(
-				(__typeof__(RLIMIT_CORE))limits[i].resource,
-				&now);
-		layer_tried(lockdown, LAYER_LIMITS, "setrlimit", ret);
-	}
+	for (size_t i = 0; i < nr; i++)
+		layer_tried(lockdown, LAYER_LIMITS, "setrlimit",
+			    lower_limit(limits[i].resource, limits[i].most));
 }
 
 void keyring_leave(struct lockdown *lockdown)
