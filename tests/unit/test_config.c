@@ -49,7 +49,7 @@ START_TEST(everything)
 			       "-d b --timeout 1.5 "
 			       "--balloon 64,stats=2.5 --rng rate=64K "
 			       "--early-serial --timing "
-			       "--copy --allow-slow -v"),
+			       "--copy --allow-slow --no-seccomp -v"),
 			 CONFIG_OK);
 	ck_assert_str_eq(config.initrd, "I");
 	ck_assert_str_eq(config.cmdline, "words");
@@ -66,6 +66,7 @@ START_TEST(everything)
 	ck_assert_uint_eq(config.balloon_stats_ns, 2500000000);
 	ck_assert(config.early_serial && config.timing && config.copy);
 	ck_assert(config.allow_slow && config.verbose);
+	ck_assert(config.no_seccomp);
 	ck_assert_ptr_null(config.vsock.path);
 	ck_assert_int_eq(parse("--kernel K --initrd I --cpus 2 --memory 64 "
 			       "--append x --disk d --verbose"),
