@@ -30,10 +30,11 @@ static struct {
 
 static void *json_arena_alloc(size_t size)
 {
-	void *p = json_arena.memory + json_arena.used;
+	void *p;
 
 	if (!json_arena.memory || size > JSON_ARENA - json_arena.used - 16)
 		return NULL;
+	p = json_arena.memory + json_arena.used;
 	json_arena.used += ALIGN_UP(size, (size_t)16);
 	return p;
 }
