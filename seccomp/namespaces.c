@@ -65,6 +65,10 @@ static void map_ids(struct lockdown *lockdown, uid_t uid, gid_t gid)
 	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
 	ret = write_file("/proc/self/gid_map", text);
 	layer_tried(lockdown, LAYER_USER_NS, "/proc/self/gid_map", ret);
+	/* No more of them inside, where this process would be root again.  (A
+	 * container may have /proc/sys read-only; then the filters say so.)
+	 */
+	write_file("/proc/sys/user/max_user_namespaces", "0");
 }
 
 bool namespaces_split(struct lockdown *lockdown)
