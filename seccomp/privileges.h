@@ -12,7 +12,7 @@
 
 #include "seccomp/layers.h"
 
-/* Closes every descriptor above 2 but the NR (at most 8) in KEEP. */
+/* Closes every descriptor above 2 but the NR in KEEP, which may hold -1. */
 void descriptors_close(struct lockdown *lockdown, const int *keep, size_t nr);
 
 /* Empties the environment, also for those who read /proc/PID/environ. */

@@ -182,16 +182,56 @@ static int choose_user(struct confine *c)
 	return 0;
 }
 
+/* N of PATH if that is /dev/fd/N or /proc/self/fd/N, else -1. */
+static int named_descriptor(const char *path)
+{
+	static const char *const starts[] = { "/dev/fd/", "/proc/self/fd/" };
+
+	for (size_t i = 0; path && i < ARRAY_SIZE(starts); i++) {
+		size_t len = strlen(starts[i]);
+
+		if (strncmp(path, starts[i], len) == 0 && path[len] >= '0' &&
+		    path[len] <= '9')
+			return atoi(path + len);
+	}
+	return -1;
+}
+
+/* A parent may hand over files that mote could not open itself, by name. */
+static void list_borrowed(struct confine *c)
+{
+	const struct vm_config *config = c->config;
+
+	c->borrowed[0] = named_descriptor(config->kernel);
+	c->borrowed[1] = named_descriptor(config->initrd);
+	c->nr_borrowed = 2;
+	for (unsigned int i = 0; i < config->nr_disks; i++)
+		c->borrowed[c->nr_borrowed++] =
+			named_descriptor(config->disk[i].path);
+}
+
 static void close_inherited(struct confine *c)
 {
-	int keep[CONFIG_MAX_NETS];
+	int keep[CONFIG_MAX_NETS + ARRAY_SIZE(c->borrowed)];
 	size_t nr = 0;
 
+	list_borrowed(c);
+	for (unsigned int i = 0; i < c->nr_borrowed; i++)
+		keep[nr++] = c->borrowed[i];
 	for (unsigned int i = 0; i < c->config->nr_nets; i++) {
 		if (!c->config->net[i].tap)
 			keep[nr++] = c->config->net[i].fd;
 	}
 	descriptors_close(&c->lockdown, keep, nr);
+}
+
+/* They are open under numbers of our own now. */
+static void close_borrowed(const struct confine *c)
+{
+	for (unsigned int i = 0; i < c->nr_borrowed; i++) {
+		if (c->borrowed[i] > STDERR_FILENO)
+			close(c->borrowed[i]);
+	}
 }
 
 /* What confine_prepare() made; not in the child. */
@@ -350,6 +390,7 @@ int confine_lock(struct confine *c)
 	const char *call;
 	int ret;
 
+	close_borrowed(c);
 	if (!c->config->jail.wanted) {
 		no_core(&c->lockdown);
 		no_new_privs(&c->lockdown);

@@ -23,6 +23,8 @@ struct confine {
 	struct keeper keeper;
 	struct cgroup cgroup[CONFIG_MAX_CGROUPS];
 	unsigned int nr_cgroups;
+	int borrowed[CONFIG_MAX_DISKS + 2]; /* what files are named by, or -1 */
+	unsigned int nr_borrowed;
 	int netns_fd;
 	int cwd;	 /* while the socket is made */
 	int control;	 /* to the keeper; -1 without a jail */

@@ -316,7 +316,7 @@ static int start_vcpus(struct machine *m)
 	if (m->vm.confined && fd_misplaced() > 0) {
 		log_error("seccomp: %u descriptors did not get the numbers "
 			  "that the filters know: let it have %d (ulimit -n), "
-			  "and start mote without open descriptors of %d to %d",
+			  "and give --net no descriptors of %d to %d",
 			  fd_misplaced(), FD_END, FD_VCPUS, FD_END - 1);
 		return -EMFILE;
 	}

@@ -339,6 +339,19 @@ START_TEST(trial_guest_does_not_run)
 }
 END_TEST
 
+START_TEST(no_seccomp)
+{
+	struct host host = perfect_host();
+	struct report r;
+
+	host.seccomp = -ENOSYS;
+	doctor_judge(&host, &r);
+	ck_assert(!r.ok);
+	ck_assert_int_eq(find(&r, "seccomp filters")->state, CHECK_MISSING);
+	ck_assert_ptr_nonnull(strstr(r.verdict, "no seccomp filters"));
+}
+END_TEST
+
 START_TEST(every_lack_has_a_remedy)
 {
 	struct host host = { .module = "KVM", .paging = "shadow" };
@@ -491,6 +504,7 @@ static Suite *suite(void)
 	tcase_add_test(judge, no_kvm);
 	tcase_add_test(judge, required_capability_missing);
 	tcase_add_test(judge, trial_guest_does_not_run);
+	tcase_add_test(judge, no_seccomp);
 	tcase_add_test(judge, every_lack_has_a_remedy);
 	suite_add_tcase(s, judge);
 
