@@ -30,13 +30,12 @@ static struct {
 
 static void *json_arena_alloc(size_t size)
 {
-	void *p;
+	size_t at = json_arena.used;
 
-	if (!json_arena.memory || size > JSON_ARENA - json_arena.used - 16)
+	if (!json_arena.memory || size > JSON_ARENA - at - 16)
 		return NULL;
-	p = json_arena.memory + json_arena.used;
-	json_arena.used += ALIGN_UP(size, (size_t)16);
-	return p;
+	json_arena.used = at + ALIGN_UP(size, (size_t)16);
+	return json_arena.memory + at;
 }
 
 static void json_arena_free(void *p)
