@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -189,10 +190,15 @@ static int named_descriptor(const char *path)
 
 	for (size_t i = 0; path && i < ARRAY_SIZE(starts); i++) {
 		size_t len = strlen(starts[i]);
+		char *end;
+		long n;
 
-		if (strncmp(path, starts[i], len) == 0 && path[len] >= '0' &&
-		    path[len] <= '9')
-			return atoi(path + len);
+		if (strncmp(path, starts[i], len) != 0)
+			continue;
+		errno = 0;
+		n = strtol(path + len, &end, 10);
+		if (errno == 0 && !*end && n >= 0 && n <= INT_MAX)
+			return (int)n;
 	}
 	return -1;
 }
