@@ -45,6 +45,8 @@ int jail_lock(const struct jail *jail, struct lockdown *lockdown,
 		if (ret < 0)
 			return ret;
 	}
+	if (!jail->helpers)
+		namespaces_no_more(lockdown);
 	namespaces_enter(lockdown, jail->new_net);
 	namespaces_leave_root(lockdown, here);
 	limits_set(lockdown, jail->nr_files,

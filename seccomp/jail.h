@@ -26,6 +26,7 @@ struct jail {
 	gid_t gid;
 	int root_fd; /* of a directory that becomes the root; -1: of nothing */
 	bool new_net;
+	bool helpers; /* programs run that make namespaces of their own */
 	bool user_ns; /* namespaces_split() has made one */
 	unsigned long nr_files;
 	unsigned long nr_tasks;

@@ -65,10 +65,6 @@ static void map_ids(struct lockdown *lockdown, uid_t uid, gid_t gid)
 	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
 	ret = write_file("/proc/self/gid_map", text);
 	layer_tried(lockdown, LAYER_USER_NS, "/proc/self/gid_map", ret);
-	/* No more of them inside, where this process would be root again.  (A
-	 * container may have /proc/sys read-only; then the filters say so.)
-	 */
-	write_file("/proc/sys/user/max_user_namespaces", "0");
 }
 
 bool namespaces_split(struct lockdown *lockdown)
@@ -120,6 +116,12 @@ int namespaces_become(struct lockdown *lockdown, uid_t uid, gid_t gid,
 		return -errno;
 	*call = "capset";
 	return capabilities_keep(~0ull);
+}
+
+void namespaces_no_more(const struct lockdown *lockdown)
+{
+	if (lockdown->layer[LAYER_USER_NS].holds)
+		write_file("/proc/sys/user/max_user_namespaces", "0");
 }
 
 void namespaces_enter(struct lockdown *lockdown, bool new_net)

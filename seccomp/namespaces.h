@@ -30,6 +30,11 @@ bool namespaces_split(struct lockdown *lockdown);
 int namespaces_become(struct lockdown *lockdown, uid_t uid, gid_t gid,
 		      const char **call);
 
+/* Has our user namespace have none inside, in which this process would be root
+ * again.  The filters say so, too: a container may have /proc/sys read-only.
+ */
+void namespaces_no_more(const struct lockdown *lockdown);
+
 /* Mount, IPC, UTS and cgroup namespaces; a network namespace with NEW_NET. */
 void namespaces_enter(struct lockdown *lockdown, bool new_net);
 

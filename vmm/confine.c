@@ -29,8 +29,8 @@
 /* Connections of vsock, and what the machine itself has. */
 #define MAX_FILES 2048
 
-/* Beside the vCPUs' threads: main, keeper, KVM's own, and some to spare. */
-#define MORE_TASKS 8
+/* Beside the vCPUs' threads: main, keeper, KVM's own, the kernel's workers. */
+#define MORE_TASKS 64
 
 static const char *directory_remedy(int err)
 {
@@ -259,7 +259,6 @@ int confine_prepare(struct confine *c, const struct vm_config *config)
 		.control = -1,
 	};
 	close_inherited(c);
-	environment_wipe(&c->lockdown);
 	if (!config->jail.wanted)
 		return 0;
 	c->jail.nr_files = config->vsock.path ? MAX_FILES : FD_END;
@@ -397,6 +396,7 @@ int confine_lock(struct confine *c)
 	int ret;
 
 	close_borrowed(c);
+	environment_wipe(&c->lockdown);
 	if (!c->config->jail.wanted) {
 		no_core(&c->lockdown);
 		no_new_privs(&c->lockdown);

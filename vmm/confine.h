@@ -32,7 +32,7 @@ struct confine {
 };
 
 /* What every machine does first: inherited descriptors are closed but for those
- * of --net, the environment goes.  Then opens what the jail needs.
+ * that options name.  Then opens what the jail needs.
  */
 int confine_prepare(struct confine *c, const struct vm_config *config);
 
@@ -50,7 +50,9 @@ int confine_split(struct confine *c, int *status);
 const char *confine_socket(struct confine *c, const char *path);
 void confine_socket_made(struct confine *c, bool made);
 
-/* All files are open, no thread has been started: the jail closes. */
+/* All files are open, no thread has been started: the environment goes, and the
+ * jail closes.
+ */
 int confine_lock(struct confine *c);
 
 /* The vCPUs' threads are there: nothing of MACHINE's memory will be mapped

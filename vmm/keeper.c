@@ -214,6 +214,7 @@ static int keep(struct watch_over *w, const sigset_t *set)
 	struct lockdown own = { 0 };
 	int status;
 
+	environment_wipe(&own);
 	no_new_privs(&own);
 	no_core(&own);
 	capabilities_keep(KEPT_CAPABILITIES);
