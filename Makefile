@@ -128,7 +128,7 @@ clang-build: $(SRC:%.c=$(B)/clang/%.o)
 # Each filter on a real thread: the release's objects, and a program for them.
 $(B)/sandbox/trial: $(B)/obj/tests/sandbox/trial.o \
 		$(filter $(B)/obj/seccomp/%,$(SRC:%.c=$(B)/obj/%.o)) \
-		$(FILTERS:%.c=$(B)/obj/%.o) $(B)/obj/base/log.o
+		$(FILTERS:%.c=$(B)/obj/%.o) $(B)/obj/base/log.o $(B)/obj/base/fd.o
 	@mkdir -p $(@D)
 	$(call say,LINK    $@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $^ $(LIBC)

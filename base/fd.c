@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/eventfd.h>
@@ -66,6 +67,17 @@ int fd_fill(void)
 		close(last);
 	close(fd);
 	return ret;
+}
+
+int fd_wait(int fd, short events, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	struct timespec timeout = {
+		.tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000L,
+	};
+
+	return ppoll(&pfd, 1, &timeout, NULL);
 }
 
 unsigned int fd_misplaced(void)

@@ -50,6 +50,11 @@ int fd_event(void);
  */
 int fd_fill(void);
 
+/* poll(2) of one descriptor for at most MS, with its results.  By ppoll(2), for
+ * which the kernel needs no restart_syscall(2) when the process is stopped.
+ */
+int fd_wait(int fd, short events, int ms);
+
 /* How many descriptors did not get their number. */
 unsigned int fd_misplaced(void);
 

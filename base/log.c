@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 
 #define STATUS_ABORTED 134 /* 128 + SIGABRT */
@@ -56,11 +57,10 @@ void log_set_raw(int raw)
 /* Whether a line can be written, or an error had. */
 static bool log_has_room(int wait_ms)
 {
-	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
 	int n;
 
 	do {
-		n = poll(&pfd, 1, wait_ms);
+		n = fd_wait(STDERR_FILENO, POLLOUT, wait_ms);
 	} while (n < 0 && errno == EINTR);
 	return n > 0;
 }

@@ -90,14 +90,12 @@ static const struct seccomp_rule vcpu_rules[] = {
 	RULE(write, TESTS(BAND(EVENTS)), "virtio_ring_doorbell",
 	     "the loop is woken"),
 	RULE(write, TESTS(FD(STDERR_FILENO)), "log_put", "a line for the log"),
-	RULE(poll, TESTS(IS(1, 1)), "log_has_room",
+	RULE(ppoll, TESTS(IS(1, 1)), "log_has_room",
 	     "a line must not block the guest"),
 	FUTEX_RULES,
 	RULE(clock_gettime, TESTS(IS(0, CLOCK_MONOTONIC)), "now_ns",
 	     "times of exits, where the clock is no vDSO's"),
 	RULE(rt_sigreturn, ANY, "kick_handler", "a signal's handler returns"),
-	RULE(restart_syscall, ANY, "log_has_room",
-	     "the process was stopped and goes on"),
 	RULE(exit_group, ANY, "assertion_failed",
 	     "something impossible, or guest memory has gone"),
 };
@@ -110,7 +108,7 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(write, ANY, "virtio_ring_doorbell", "eventfds, output, the log"),
 	RULE(readv, ANY, "tap_receive", "frames and streams for the guest"),
 	RULE(writev, ANY, "tap_send", "frames and streams of the guest; stdio"),
-	RULE(poll, TESTS(IS(1, 1)), "fd_poll", "whether a call would block"),
+	RULE(ppoll, TESTS(IS(1, 1)), "fd_poll", "whether a call would block"),
 
 	RULE(preadv, TESTS(BAND(DISKS)), "disk_transfer", "the guest reads"),
 	RULE(pwritev, TESTS(BAND(DISKS)), "disk_transfer", "the guest writes"),
@@ -169,8 +167,6 @@ static const struct seccomp_rule loop_rules[] = {
 	RULE(tgkill, TESTS(IS(0, SECCOMP_OWN_PID)), "vcpu_kick",
 	     "a vCPU is asked to stop; job control stops us"),
 	RULE(rt_sigreturn, ANY, "fatal_error", "a signal's handler returns"),
-	RULE(restart_syscall, ANY, "log_has_room",
-	     "the process was stopped and goes on"),
 	RULE(exit_group, ANY, "exit", "the machine is over"),
 };
 

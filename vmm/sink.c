@@ -54,10 +54,8 @@ bool fd_is_open(int fd)
 
 bool fd_poll(int fd, short events)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
-
 	/* An error or a hang-up counts: the call will say which. */
-	return poll(&pfd, 1, 0) > 0;
+	return fd_wait(fd, events, 0) > 0;
 }
 
 /* One attempt that does not block.  Bytes written (at least one), -EAGAIN, or
@@ -135,9 +133,7 @@ void sink_drain(struct sink *sink)
 
 void sink_wait(struct sink *sink, int ms)
 {
-	struct pollfd pfd = { .fd = sink->fd, .events = POLLOUT };
-
-	poll(&pfd, 1, ms);
+	fd_wait(sink->fd, POLLOUT, ms);
 	sink_drain(sink);
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/eventfd.h>
@@ -115,6 +116,20 @@ START_TEST(events)
 }
 END_TEST
 
+START_TEST(waited)
+{
+	int fd = fd_event();
+	uint64_t start = now_ns();
+
+	ck_assert_int_eq(fd_wait(fd, POLLIN, 20), 0);
+	ck_assert_uint_ge(now_ns() - start, 20000000);
+	ck_assert_int_eq(fd_wait(fd, POLLOUT, 1000), 1);
+	eventfd_write(fd, 1);
+	ck_assert_int_eq(fd_wait(fd, POLLIN, 1000), 1);
+	close(fd);
+}
+END_TEST
+
 START_TEST(filled)
 {
 	int event = fd_event(), fd, next = some_fd();
@@ -149,6 +164,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, no_descriptor);
 	tcase_add_test(tc, low_limit);
 	tcase_add_test(tc, events);
+	tcase_add_test(tc, waited);
 	tcase_add_test(tc, filled);
 	suite_add_tcase(s, tc);
 	return s;
