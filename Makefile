@@ -165,7 +165,7 @@ needs-DEMO needs-ALL: needs-%: $(B)/.pkg-%
 demo: needs-DEMO $(B)/mote
 	@tests/demo
 
-SUITES ?= unit lint sandbox fuzz guest cli api kernels linux
+SUITES ?= unit lint sandbox jail fuzz guest cli api kernels linux
 check: needs-ALL $(B)/mote $(B)/sandbox/trial $(UNIT) $(FUZZ) guests
 	@tests/run $(SUITES)
 
@@ -177,7 +177,7 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-# The barrage of make check, ten times as long.
+# The barrage of make check, fifty times as long.
 hostile: $(B)/mote guests
 	@BARRAGE=1000000 tests/guest/run barrage
 
@@ -203,7 +203,8 @@ help:
 	@echo 'make               build/mote'
 	@echo 'make demo          boot a stock Debian kernel and show it'
 	@echo 'make check         every test; make check-unit (lint, sandbox,'
-	@echo '                   fuzz, guest, cli, api, kernels, linux) runs one suite'
+	@echo '                   jail, fuzz, guest, cli, api, kernels, linux) runs'
+	@echo '                   one suite'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (600)'
 	@echo 'make hostile       10^6 hostile operations on each device'
 	@echo 'make bench         bench-start, bench-memory, bench-boot, bench-io'

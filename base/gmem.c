@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/gmem.h"
+#include "base/seal.h"
 #include "base/util.h"
 
 static int gmem_insert(struct guest_memory *gm, const struct gmem_region *new)
@@ -338,6 +339,30 @@ int gmem_discard(struct guest_memory *gm, uint64_t gpa, size_t len)
 	void *addr = gmem_ptr_mut(gm, gpa, len);
 
 	return addr ? gmem_discard_ptr(gm, addr, len) : -EFAULT;
+}
+
+int gmem_seal(struct guest_memory *gm)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < gm->nr_regions && ret == 0; i++) {
+		const struct gmem_region *r = &gm->region[i];
+		const uint8_t *at = r->hva - PAGE_SIZE;
+		size_t left = r->size + 2 * (size_t)PAGE_SIZE;
+
+		if (!r->mapped)
+			continue;
+		while (left > 0 && ret == 0) {
+			struct gmem_piece *piece;
+			size_t n = like_bytes(gm, at, left, &piece);
+
+			if (!piece)
+				ret = seal(at, n);
+			at += n;
+			left -= n;
+		}
+	}
+	return ret;
 }
 
 bool gmem_owns_hva(const struct guest_memory *gm, const void *addr)

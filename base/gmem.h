@@ -113,6 +113,12 @@ int gmem_discard(struct guest_memory *gm, uint64_t gpa, size_t len);
 /* The same for ADDR, a pointer that gmem_ptr_mut() gave out. */
 int gmem_discard_ptr(struct guest_memory *gm, void *addr, size_t len);
 
+/* Seals (base/seal.h) what gmem_map() made and its guards, but for pages of
+ * files, which gmem_discard() may have to replace.  After gmem_load_file(), and
+ * for good: gmem_fini() cannot unmap it.  -errno.
+ */
+int gmem_seal(struct guest_memory *gm);
+
 /* True when ADDR, a host address as SIGBUS reports it, is guest memory. */
 bool gmem_owns_hva(const struct guest_memory *gm, const void *addr);
 

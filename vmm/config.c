@@ -75,6 +75,20 @@ const char config_help[] =
 	"      --timing         print one JSON line of times and counts at the "
 	"end\n"
 	"      --allow-slow     run a big kernel even where KVM interprets it\n"
+	"      --jail[=DIR]     run in a process of its own that can reach "
+	"nothing but\n"
+	"                       what is open; its root is empty, or the empty "
+	"DIR\n"
+	"      --uid N, --gid N the jail's user and group, for root (65534)\n"
+	"      --cgroup PATH[,memory=SIZE][,cpus=N][,pids=N]\n"
+	"                       the jail's control group, v1 or v2; made if "
+	"not there;\n"
+	"                       up to 8 times\n"
+	"      --netns new|PATH the jail's network namespace\n"
+	"      --lockdown-report  print a JSON line: which layer of the "
+	"lock-down holds\n"
+	"      --require LAYER[,LAYER]...\n"
+	"                       refuse to run without these layers\n"
 	"      --no-seccomp     leave the monitor's own system calls "
 	"unfiltered: for\n"
 	"                       debugging only\n"
@@ -256,6 +270,13 @@ enum long_only {
 	OPT_TIMING,
 	OPT_SLOW,
 	OPT_NO_SECCOMP,
+	OPT_JAIL,
+	OPT_UID,
+	OPT_GID,
+	OPT_CGROUP,
+	OPT_NETNS,
+	OPT_REPORT,
+	OPT_REQUIRE,
 };
 
 static const char short_options[] = "+:k:i:c:m:a:d:vh";
@@ -279,6 +300,13 @@ static const struct option long_options[] = {
 	{ "timing", no_argument, NULL, OPT_TIMING },
 	{ "allow-slow", no_argument, NULL, OPT_SLOW },
 	{ "no-seccomp", no_argument, NULL, OPT_NO_SECCOMP },
+	{ "jail", optional_argument, NULL, OPT_JAIL },
+	{ "uid", required_argument, NULL, OPT_UID },
+	{ "gid", required_argument, NULL, OPT_GID },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
+	{ "netns", required_argument, NULL, OPT_NETNS },
+	{ "lockdown-report", no_argument, NULL, OPT_REPORT },
+	{ "require", required_argument, NULL, OPT_REQUIRE },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -312,6 +340,18 @@ static bool set_value(struct parse *p, int option, char *word)
 		return parse_vsock(p, word);
 	case OPT_API:
 		return set_file(p, &p->config->api_socket, "--api-sock", word);
+	case OPT_JAIL:
+		return parse_jail(p, word);
+	case OPT_UID:
+		return parse_uid(p, word);
+	case OPT_GID:
+		return parse_gid(p, word);
+	case OPT_CGROUP:
+		return parse_cgroup(p, word);
+	case OPT_NETNS:
+		return parse_netns(p, word);
+	case OPT_REQUIRE:
+		return parse_require(p, word);
 	default:
 		return set_timeout(p, word);
 	}
@@ -335,6 +375,9 @@ static bool set_switch(struct vm_config *config, int option)
 		return true;
 	case OPT_NO_SECCOMP:
 		config->no_seccomp = true;
+		return true;
+	case OPT_REPORT:
+		config->lockdown_report = true;
 		return true;
 	case 'v':
 		config->verbose = true;
@@ -397,7 +440,7 @@ enum config_result config_parse(struct vm_config *config, int argc, char **argv,
 			"--balloon: the machine has %llu MiB; ask for less "
 			"or give it more (-m)",
 			(unsigned long long)(config->memory >> 20));
-	else {
+	else if (parse_jail_check(&p)) {
 		if (!config->cmdline)
 			config->cmdline = "";
 		return CONFIG_OK;

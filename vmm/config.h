@@ -12,16 +12,19 @@
 
 #include "base/rate.h"
 #include "base/util.h"
+#include "seccomp/cgroup.h"
+#include "seccomp/layers.h"
 
-#define CONFIG_MAX_DISKS  14
-#define CONFIG_SERIAL_LEN 20
-#define CONFIG_MAX_QUEUES 8 /* of a disk */
-#define CONFIG_MAX_NETS	  4
-#define CONFIG_MAX_PORTS  16 /* ports of one interface */
-#define CONFIG_MAX_VCPUS  64
-#define CONFIG_MIN_MEMORY MIB(16)
-#define CONFIG_MAX_MEMORY GIB(512)
-#define CONFIG_CID	  3 /* of a vsock device without cid= */
+#define CONFIG_MAX_DISKS   14
+#define CONFIG_SERIAL_LEN  20
+#define CONFIG_MAX_QUEUES  8 /* of a disk */
+#define CONFIG_MAX_NETS	   4
+#define CONFIG_MAX_PORTS   16 /* ports of one interface */
+#define CONFIG_MAX_VCPUS   64
+#define CONFIG_MIN_MEMORY  MIB(16)
+#define CONFIG_MAX_MEMORY  GIB(512)
+#define CONFIG_CID	   3 /* of a vsock device without cid= */
+#define CONFIG_MAX_CGROUPS 8
 
 /* How a disk's requests are done: by io_uring; one after the other; or by
  * io_uring where the host has it.
@@ -64,6 +67,17 @@ struct vsock_config {
 	uint32_t cid;
 };
 
+struct jail_config {
+	bool wanted;
+	const char *dir; /* points into argv; NULL: an empty root */
+	bool has_uid, has_gid;
+	uint32_t uid, gid;
+	bool new_net;
+	const char *netns; /* a file; NULL: none to join */
+	struct cgroup_config cgroup[CONFIG_MAX_CGROUPS];
+	unsigned int nr_cgroups;
+};
+
 struct vm_config {
 	const char *kernel;  /* never NULL */
 	const char *initrd;  /* or NULL */
@@ -95,6 +109,9 @@ struct vm_config {
 	bool verbose;
 	bool allow_slow;
 	bool no_seccomp;
+	struct jail_config jail;
+	bool lockdown_report;
+	uint32_t required; /* 1 << LAYER_*: those of --require */
 };
 
 enum config_result { CONFIG_OK, CONFIG_HELP, CONFIG_REFUSED };

@@ -2,7 +2,8 @@
 /*
  * config_parse.h - what the files of config.c share: words to values
  *
- * Private to config.c, config_devices.c and config_limit.c.  A function that
+ * Private to config.c, config_devices.c, config_limit.c and
+ * config_jail.c.  A function that
  * returns false has refused: the one line for the operator is written.
  */
 #ifndef MOTE_VMM_CONFIG_PARSE_H
@@ -52,5 +53,16 @@ bool parse_rng(struct parse *p, char *word);
 bool parse_console(struct parse *p, char *word);
 bool parse_net(struct parse *p, char *word);
 bool parse_vsock(struct parse *p, char *word);
+
+/* Those of --jail (WORD may be NULL), --uid, --gid, --cgroup, --netns and
+ * --require; and whether all of them go together.
+ */
+bool parse_jail(struct parse *p, char *word);
+bool parse_uid(struct parse *p, char *word);
+bool parse_gid(struct parse *p, char *word);
+bool parse_cgroup(struct parse *p, char *word);
+bool parse_netns(struct parse *p, char *word);
+bool parse_require(struct parse *p, char *word);
+bool parse_jail_check(struct parse *p);
 
 #endif

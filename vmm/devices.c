@@ -22,6 +22,7 @@
 #include "virtio/stream.h"
 #include "virtio/tap.h"
 #include "virtio/vsock.h"
+#include "vmm/confine.h"
 #include "vmm/devices.h"
 #include "vmm/passt.h"
 
@@ -353,7 +354,10 @@ static int add_vsock(struct machine *m, const struct vsock_config *config)
 
 	/* Fewer are no harm: connections are then refused. */
 	fd_raise_limit(VSOCK_DESCRIPTORS);
-	ret = virtio_vsock_create(&env, config->cid, config->path, &vdev);
+	ret = virtio_vsock_create(&env, config->cid,
+				  confine_socket(m->confine, config->path),
+				  &vdev);
+	confine_socket_made(m->confine, ret == 0);
 	if (ret < 0) {
 		report_vsock(config->path, ret);
 		return ret;

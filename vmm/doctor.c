@@ -148,6 +148,32 @@ static void check_userns(const struct host *host, struct check_row *row)
 				"userns=0 (Ubuntu)");
 }
 
+static void check_seccomp(const struct host *host, struct check_row *row)
+{
+	if (check_status(host->seccomp, row))
+		return;
+	row->state = CHECK_MISSING;
+	row_remedy(row, "a host kernel with CONFIG_SECCOMP_FILTER; in a "
+			"container, a profile that allows seccomp(2)");
+}
+
+static void check_mseal(const struct host *host, struct check_row *row)
+{
+	if (!check_status(host->mseal, row))
+		row_remedy(row, "Linux 6.10 or later on the host");
+}
+
+static void check_cgroup(const struct host *host, struct check_row *row)
+{
+	if (host->cgroup) {
+		row_value(row, "version %d", host->cgroup);
+		return;
+	}
+	row->state = CHECK_LIMITED;
+	row_value(row, "not mounted");
+	row_remedy(row, "`sudo mount -t cgroup2 none /sys/fs/cgroup`");
+}
+
 static void check_userfaultfd(const struct host *host, struct check_row *row)
 {
 	if (check_status(host->userfaultfd, row))
@@ -264,8 +290,13 @@ static const struct check kvm_checks[] = {
 };
 
 static const struct check host_checks[] = {
+	{ "seccomp filters", "confinement to known calls", ALWAYS,
+	  check_seccomp },
 	{ "Landlock", "confinement to known files", ALWAYS, check_landlock },
 	{ "user namespaces", "confinement without root", ALWAYS, check_userns },
+	{ "control groups", "limits of a jail (--cgroup)", ALWAYS,
+	  check_cgroup },
+	{ "sealed mappings", "memory that stays mapped", ALWAYS, check_mseal },
 	{ "userfaultfd", "snapshots restored by page", ALWAYS,
 	  check_userfaultfd },
 	{ "/dev/net/tun", "network devices", ALWAYS, check_tun },
@@ -344,6 +375,13 @@ static bool can_run(const struct host *host, struct kvm_error *why)
 		snprintf(why->text, sizeof(why->text),
 			 "this host's KVM lacks KVM_CAP_%s (%s). Use %s",
 			 lack->name, lack->purpose, lack->remedy);
+		return false;
+	}
+	if (host->seccomp < 0) {
+		snprintf(why->text, sizeof(why->text),
+			 "this host has no seccomp filters (%s), which every "
+			 "machine is under (--no-seccomp is for debugging)",
+			 log_errno(host->seccomp));
 		return false;
 	}
 	if (host->speed < 0) {

@@ -15,13 +15,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/io_uring.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
+#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 
+#include "base/seal.h"
 #include "base/util.h"
 #include "vmm/host.h"
 #include "vmm/speed.h"
@@ -54,6 +58,29 @@ static int landlock_abi(void)
 			   LANDLOCK_CREATE_RULESET_VERSION);
 
 	return abi < 0 ? -errno : (int)abi;
+}
+
+static int try_seccomp(void)
+{
+	uint32_t action = SECCOMP_RET_KILL_PROCESS;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Where systemd and everybody else mount them. */
+static int cgroup_version(void)
+{
+	struct statfs fs;
+
+	if (statfs("/sys/fs/cgroup", &fs) == 0 &&
+	    fs.f_type == CGROUP2_SUPER_MAGIC)
+		return 2;
+	if (statfs("/sys/fs/cgroup/memory", &fs) == 0 &&
+	    fs.f_type == CGROUP_SUPER_MAGIC)
+		return 1;
+	return 0;
 }
 
 /* In a child, which alone enters the namespaces.  The second one is what
@@ -215,7 +242,10 @@ void host_look(struct host *host)
 {
 	*host = (struct host){ 0 };
 	look_kvm(host);
+	host->seccomp = try_seccomp();
 	host->landlock = landlock_abi();
+	host->mseal = seal(NULL, 0);
+	host->cgroup = cgroup_version();
 	host->user_namespaces = try_user_namespace();
 	host->userfaultfd = try_userfaultfd();
 	host->tun = try_open("/dev/net/tun");

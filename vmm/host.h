@@ -32,7 +32,10 @@ struct host {
 	int speed; /* status of speed_probe() */
 	double minstr_per_s;
 
+	int seccomp;  /* of filters that kill a process */
 	int landlock; /* ABI version (1 and up), or -errno */
+	int mseal;
+	int cgroup; /* version of control groups, 0: none */
 	int user_namespaces;
 	int userfaultfd; /* of faults that the kernel takes, as KVM does */
 	int tun;

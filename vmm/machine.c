@@ -323,7 +323,7 @@ static int start_vcpus(struct machine *m)
 	if (m->vm.confined && fd_misplaced() > 0) {
 		log_error("seccomp: %u descriptors did not get the numbers "
 			  "that the filters know: let it have %d (ulimit -n), "
-			  "and start mote without open descriptors of %d to %d",
+			  "and give --net no descriptors of %d to %d",
 			  fd_misplaced(), FD_END, FD_VCPUS, FD_END - 1);
 		return -EMFILE;
 	}
@@ -333,20 +333,27 @@ static int start_vcpus(struct machine *m)
 	return ret;
 }
 
+int machine_open_kvm(struct machine *m)
+{
+	struct kvm_error err;
+	int ret;
+
+	m->kvm_fd = kvm_open(&err);
+	if (m->kvm_fd < 0) {
+		log_error("%s", err.text);
+		return m->kvm_fd;
+	}
+	ret = check_speed(m, m->kvm_fd);
+	if (ret < 0)
+		close(m->kvm_fd); /* it has said why */
+	return ret;
+}
+
 int machine_start(struct machine *m)
 {
 	struct kvm_error err;
-	int kvm_fd = kvm_open(&err);
-	int ret;
+	int ret = create_kvm(m, m->kvm_fd, &err);
 
-	if (kvm_fd < 0) {
-		log_error("%s", err.text);
-		return kvm_fd;
-	}
-	ret = check_speed(m, kvm_fd);
-	if (ret < 0)
-		goto out; /* it has said why */
-	ret = create_kvm(m, kvm_fd, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
 		goto out;
@@ -359,7 +366,7 @@ int machine_start(struct machine *m)
 		 m->vm.nr_vcpus > 1 ? "s" : "",
 		 (unsigned long long)(m->config->memory >> 20));
 out:
-	close(kvm_fd);
+	close(m->kvm_fd);
 	return ret;
 }
 

@@ -37,10 +37,14 @@ struct machine_marks {
 	uint64_t started; /* vCPU threads started */
 };
 
+struct confine; /* vmm/confine.h */
+
 struct machine {
 	const struct vm_config *config; /* borrowed */
 	struct loop *loop;		/* borrowed */
+	struct confine *confine;	/* borrowed; NULL: no jail */
 	struct vm vm;
+	int kvm_fd; /* between machine_open_kvm() and machine_start() */
 	struct machine_device device[LAYOUT_MAX_DEVICES];
 	unsigned int nr_devices;
 	struct disk_ring *ring; /* owned; of all disks, NULL without any */
@@ -68,6 +72,11 @@ struct machine_ports {
  */
 int machine_create(struct machine *m, const struct vm_config *config,
 		   struct loop *loop, const struct machine_ports *ports);
+
+/* Opens /dev/kvm, and refuses a kernel that would not run on it.  The last that
+ * needs the file system.
+ */
+int machine_open_kvm(struct machine *m);
 
 /* Makes the KVM side and starts the vCPUs. */
 int machine_start(struct machine *m);

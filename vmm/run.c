@@ -12,6 +12,9 @@
  * empty; SIGBUS, which says what happened when guest memory that maps a kernel
  * or initrd file is gone because somebody truncated the file; and the other
  * signals of our own bugs, which only give the terminal back before we die.
+ *
+ * With --jail there are two processes: vmm/keeper.h.  What follows is the
+ * machine's, whose orders come from the keeper instead of a signalfd.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,7 @@
 #include "base/log.h"
 #include "seccomp/filter.h"
 #include "vmm/api.h"
+#include "vmm/confine.h"
 #include "vmm/machine.h"
 #include "vmm/run.h"
 #include "vmm/terminal.h"
@@ -51,6 +55,7 @@
 
 struct run {
 	struct vm_config config;
+	struct confine confine;
 	struct loop loop;
 	struct machine machine;
 	struct terminal terminal;
@@ -59,10 +64,10 @@ struct run {
 	struct api *api;	      /* with a socket or a file only */
 	const struct run_api *by_api; /* NULL: by the command line */
 	bool started;
-	bool asked; /* the power button has been pressed */
-	int signal; /* that ended the machine */
-	uint64_t main_ns;
-	uint64_t begin_ns; /* the machine is about to be made */
+	bool asked;		   /* the power button has been pressed */
+	int signal;		   /* that ended the machine */
+	uint64_t exec_ns, main_ns; /* timing_print() */
+	uint64_t begin_ns;	   /* the machine is about to be made */
 };
 
 /* Handlers have no arguments of their own. */
@@ -110,9 +115,17 @@ static void fatal_error(int sig)
 
 static void stop_self(struct run *r)
 {
+	static const struct keeper_message stop = { .kind = KEEPER_STOP };
+
 	terminal_suspend(&r->terminal);
-	signal_self(SIGSTOP);
-	terminal_resume(&r->terminal);
+	if (r->confine.control < 0) {
+		signal_self(SIGSTOP);
+		terminal_resume(&r->terminal);
+		return;
+	}
+	/* It says SIGCONT when that is over. */
+	if (write(r->confine.control, &stop, sizeof(stop)) < 0)
+		terminal_resume(&r->terminal);
 }
 
 static void end_by_signal(struct run *r, int sig)
@@ -198,6 +211,38 @@ static void set_handlers(void)
 			sigaction(fatal[i], &die, NULL);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static void orders_ready(struct loop_source *source, uint32_t events)
+{
+	struct run *r = container_of(source, struct run, signals);
+	uint8_t byte;
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(source->fd, &byte, 1)) == 1) {
+		terminal_set_background(byte & KEEPER_BACKGROUND);
+		signal_arrived(r, byte & ~KEEPER_BACKGROUND);
+	}
+	/* Without a keeper nobody is left who could want this machine. */
+	if (n == 0)
+		end_by_signal(r, SIGKILL);
+}
+
+/* In a jail what others send is the keeper's business. */
+static int take_orders(struct run *r)
+{
+	static const int ignored[] = { SIGTERM, SIGWINCH, SIGTSTP, SIGHUP,
+				       SIGINT,	SIGQUIT,  SIGTTIN, SIGTTOU,
+				       SIGXCPU, SIGALRM,  SIGPROF, SIGVTALRM,
+				       SIGUSR2, SIGPOLL,  SIGPWR,  SIGSTKFLT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	set_handlers();
+	terminal_set_background(r->confine.background);
+	r->signals.ready = orders_ready;
+	return loop_add(&r->loop, &r->signals, r->confine.control, EPOLLIN);
 }
 
 static int catch_signals(struct run *r)
@@ -317,7 +362,8 @@ static int report(struct run *r, uint64_t end_ns)
 	    status == STATUS_CRASHED)
 		show_tail(r);
 	if (r->config.timing)
-		timing_print(&r->machine, &r->terminal, r->main_ns, end_ns);
+		timing_print(&r->machine, &r->terminal, r->exec_ns, r->main_ns,
+			     end_ns);
 	return status;
 }
 
@@ -358,29 +404,39 @@ static int lock_down(struct run *r)
 	enum seccomp_kind kind = SECCOMP_LOOP;
 	int ret = 0;
 
-	if (config->timing)
-		timing_prepare(&r->machine);
-	if (config->no_seccomp) {
+	if (config->no_seccomp)
 		log_warn("--no-seccomp: this machine runs WITHOUT its seccomp "
 			 "filters; never give it a guest that you do not "
 			 "trust");
-		return 0;
-	}
+	confine_seal(&r->confine, &r->machine);
 	if (config->vsock.path)
 		kind = SECCOMP_LOOP_VSOCK;
 	else if (r->api)
 		kind = SECCOMP_LOOP_API;
-	if (kind != SECCOMP_LOOP)
+	if (r->machine.vm.confined && kind != SECCOMP_LOOP)
 		ret = fd_fill();
-	if (ret == 0)
+	if (r->machine.vm.confined && ret == 0)
 		ret = seccomp_install(kind);
 	if (ret < 0)
-		vm_end(&r->machine.vm, VM_END_FAILED, "seccomp: %s",
-		       log_errno(ret));
+		log_error("seccomp: %s", log_errno(ret));
+	else
+		ret = confine_check(&r->confine, r->machine.vm.confined);
+	if (ret < 0)
+		terminal_restore();
 	return ret;
 }
 
-/* From files to the first instruction.  -errno: a line has said why. */
+/* The last that needs a file, then the jail, then KVM, which is the guest's. */
+static int enter(struct run *r)
+{
+	if (r->config.timing)
+		timing_prepare(&r->machine);
+	if (machine_open_kvm(&r->machine) < 0 || confine_lock(&r->confine) < 0)
+		return -1;
+	return machine_start(&r->machine);
+}
+
+/* From files to the first instruction.  Negative: a line has said why. */
 static int begin(struct run *r)
 {
 	struct machine_ports ports = {
@@ -390,10 +446,10 @@ static int begin(struct run *r)
 	int ret;
 
 	r->begin_ns = now_ns();
+	r->machine.confine = r->config.jail.wanted ? &r->confine : NULL;
 	ret = machine_create(&r->machine, &r->config, &r->loop, &ports);
-
 	if (ret == 0)
-		ret = machine_start(&r->machine);
+		ret = enter(r);
 	if (ret < 0)
 		return ret;
 	r->started = true;
@@ -473,7 +529,8 @@ static int set_up(struct run *r)
 	int ret = loop_init(&r->loop);
 
 	if (ret == 0)
-		ret = catch_signals(r);
+		ret = r->confine.control < 0 ? catch_signals(r)
+					     : take_orders(r);
 	if (ret < 0) {
 		log_error("event loop: %s", log_errno(ret));
 		return ret;
@@ -524,6 +581,7 @@ int run_main(int argc, char **argv)
 {
 	struct run *r = run_new();
 	char text[320];
+	int ret, status;
 
 	switch (config_parse(&r->config, argc, argv, text, sizeof(text))) {
 	case CONFIG_HELP:
@@ -537,7 +595,13 @@ int run_main(int argc, char **argv)
 	}
 	if (r->config.verbose)
 		log_set_level(LOG_INFO);
-	return run_machine(r);
+	r->exec_ns = timing_exec_ns(r->main_ns);
+	if (confine_prepare(&r->confine, &r->config) < 0)
+		return STATUS_FAILED;
+	ret = confine_split(&r->confine, &status);
+	if (ret < 0)
+		return STATUS_FAILED;
+	return ret == 0 ? run_machine(r) : status;
 }
 
 /* InstanceStart.  What stands in the way is in the answer, too. */
@@ -626,7 +690,7 @@ int run_api(const struct run_api *options)
 	r->config.no_seccomp = options->no_seccomp;
 	if (options->verbose)
 		log_set_level(LOG_INFO);
-	if (set_up(r) < 0)
+	if (confine_prepare(&r->confine, &r->config) < 0 || set_up(r) < 0)
 		return status;
 	if (make_api(r, options->id, start_by_api) < 0)
 		return status;

@@ -35,6 +35,7 @@
  */
 static struct {
 	_Atomic bool raw;
+	_Atomic bool background; /* terminal_set_background() */
 	bool at_exit;
 	int fd;
 	pid_t group; /* our process group: nobody changes it after execve(2) */
@@ -251,8 +252,11 @@ static bool keys_press(struct terminal *t, uint8_t key)
 
 static bool tty_foreground(int fd)
 {
-	pid_t pgrp = tcgetpgrp(fd);
+	pid_t pgrp;
 
+	if (tty_state.background)
+		return false;
+	pgrp = tcgetpgrp(fd);
 	/* Not our controlling terminal: no job control there. */
 	return pgrp < 0 || pgrp == tty_state.group;
 }
@@ -390,6 +394,11 @@ void terminal_suspend(struct terminal *t)
 	terminal_restore();
 	/* terminal_resume() has it watched again. */
 	loop_remove(t->loop, &t->in_source);
+}
+
+void terminal_set_background(bool background)
+{
+	tty_state.background = background;
 }
 
 void terminal_resized(struct terminal *t)

@@ -96,6 +96,11 @@ void terminal_init(struct terminal *t, struct loop *loop, int in_fd, int out_fd,
  */
 void terminal_start(struct terminal *t);
 
+/* Whether somebody else has the terminal, for a process that cannot see that
+ * itself: in a PID namespace other process groups have no numbers.
+ */
+void terminal_set_background(bool background);
+
 /* SIGWINCH arrived: the console's user hears of the new size. */
 void terminal_resized(struct terminal *t);
 

@@ -51,8 +51,7 @@ void timing_prepare(struct machine *m)
 	json_arena.memory = memory == MAP_FAILED ? NULL : memory;
 }
 
-/* The parent's clock just before execve, or 0 where it cannot be that. */
-static uint64_t exec_ns(uint64_t main_ns)
+uint64_t timing_exec_ns(uint64_t main_ns)
 {
 	const char *word = getenv("MOTE_T0_NS");
 	uint64_t ns = word ? strtoull(word, NULL, 10) : 0;
@@ -216,9 +215,8 @@ static json_t *terminal_json(const struct terminal *t)
 }
 
 void timing_print(struct machine *m, const struct terminal *terminal,
-		  uint64_t main_ns, uint64_t end_ns)
+		  uint64_t t0, uint64_t main_ns, uint64_t end_ns)
 {
-	uint64_t t0 = exec_ns(main_ns);
 	json_t *line, *vcpus, *devices;
 	const char *module = m->kvm_module;
 	char *text;

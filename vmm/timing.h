@@ -21,10 +21,15 @@
  */
 void timing_prepare(struct machine *m);
 
-/* Prints the line on stderr.  MAIN_NS and END_NS are CLOCK_MONOTONIC.  The
- * vCPUs are parked.
+/* MOTE_T0_NS, or 0 where it is not there or is later than MAIN_NS.  Before the
+ * environment is wiped.
+ */
+uint64_t timing_exec_ns(uint64_t main_ns);
+
+/* Prints the line on stderr.  T0 is timing_exec_ns()'s, MAIN_NS and END_NS are
+ * CLOCK_MONOTONIC.  The vCPUs are parked.
  */
 void timing_print(struct machine *m, const struct terminal *terminal,
-		  uint64_t main_ns, uint64_t end_ns);
+		  uint64_t t0, uint64_t main_ns, uint64_t end_ns);
 
 #endif

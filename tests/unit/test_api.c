@@ -262,8 +262,8 @@ static void open_socket(void)
 
 static void close_socket(void)
 {
-	api_close(&api);
-	api_close(&api);
+	api_leave(&api);
+	api_leave(&api);
 	ck_assert_int_lt(access(path, F_OK), 0);
 	loop_fini(&loop);
 }
@@ -391,7 +391,7 @@ START_TEST(socket_file)
 	memset(long_path, 'a', sizeof(long_path) - 1);
 	long_path[sizeof(long_path) - 1] = '\0';
 	ck_assert_int_eq(api_open(&second, &loop, long_path), -ENAMETOOLONG);
-	api_close(&second);
+	api_leave(&second);
 	ck_assert_int_eq(access(path, F_OK), 0);
 }
 END_TEST

@@ -32,6 +32,7 @@ static struct host perfect_host(void)
 		.max_vcpus = 1024,
 		.minstr_per_s = 3200,
 		.landlock = 7,
+		.cgroup = 2,
 		.thp = "madvise",
 		.pool = { { .page_kib = 2048, .total = 64, .free = 60 },
 			  { .page_kib = 1048576 } },
@@ -75,7 +76,7 @@ START_TEST(perfect_host_lacks_nothing)
 			 "A stock Linux guest can run here: this host's KVM "
 			 "(kvm_amd, NPT paging) runs guest kernel code at "
 			 "about 3200 million instructions a second.");
-	ck_assert_uint_eq(r.nr_rows, 14 + kvm_nr_capabilities);
+	ck_assert_uint_eq(r.nr_rows, 17 + kvm_nr_capabilities);
 	for (size_t i = 0; i < r.nr_rows; i++) {
 		ck_assert_msg(r.row[i].state == CHECK_OK, "%s", r.row[i].name);
 		ck_assert_str_eq(r.row[i].remedy, "");
@@ -94,6 +95,14 @@ static void no_landlock(struct host *h)
 static void landlock_off(struct host *h)
 {
 	h->landlock = -EOPNOTSUPP;
+}
+static void no_mseal(struct host *h)
+{
+	h->mseal = -ENOSYS;
+}
+static void no_cgroup(struct host *h)
+{
+	h->cgroup = 0;
 }
 static void no_userns(struct host *h)
 {
@@ -187,6 +196,9 @@ static const struct {
 } limits[] = {
 	{ no_landlock, "Landlock", "Function not implemented", "Linux 5.13" },
 	{ landlock_off, "Landlock", "Operation not supported", "lsm=" },
+	{ no_mseal, "sealed mappings", "Function not implemented",
+	  "Linux 6.10" },
+	{ no_cgroup, "control groups", "not mounted", "cgroup2" },
 	{ no_userns, "user namespaces", "Operation not permitted", "sysctl" },
 	{ userns_limit, "user namespaces", "No space left on device",
 	  "user.max_user_namespaces" },
@@ -327,6 +339,19 @@ START_TEST(trial_guest_does_not_run)
 }
 END_TEST
 
+START_TEST(no_seccomp)
+{
+	struct host host = perfect_host();
+	struct report r;
+
+	host.seccomp = -ENOSYS;
+	doctor_judge(&host, &r);
+	ck_assert(!r.ok);
+	ck_assert_int_eq(find(&r, "seccomp filters")->state, CHECK_MISSING);
+	ck_assert_ptr_nonnull(strstr(r.verdict, "no seccomp filters"));
+}
+END_TEST
+
 START_TEST(every_lack_has_a_remedy)
 {
 	struct host host = { .module = "KVM", .paging = "shadow" };
@@ -335,6 +360,7 @@ START_TEST(every_lack_has_a_remedy)
 
 	host.speed = host.landlock = host.user_namespaces = -EPERM;
 	host.userfaultfd = host.tun = host.io_uring = -EPERM;
+	host.seccomp = host.mseal = -ENOSYS;
 	doctor_judge(&host, &r);
 	for (size_t i = 0; i < r.nr_rows; i++) {
 		if (r.row[i].state == CHECK_OK)
@@ -478,6 +504,7 @@ static Suite *suite(void)
 	tcase_add_test(judge, no_kvm);
 	tcase_add_test(judge, required_capability_missing);
 	tcase_add_test(judge, trial_guest_does_not_run);
+	tcase_add_test(judge, no_seccomp);
 	tcase_add_test(judge, every_lack_has_a_remedy);
 	suite_add_tcase(s, judge);
 

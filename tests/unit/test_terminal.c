@@ -753,6 +753,28 @@ START_TEST(tty_modes)
 }
 END_TEST
 
+/* Somebody else says whose the terminal is. */
+START_TEST(tty_set_background)
+{
+	open_pty();
+	terminal_set_background(true);
+	terminal_start(&term);
+	check_cooked();
+	TYPE("a");
+	terminal_set_background(false);
+	terminal_resume(&term);
+	ck_assert(tty_is_raw());
+	terminal_suspend(&term);
+	terminal_set_background(true);
+	terminal_resume(&term);
+	check_cooked();
+	terminal_set_background(false);
+	close_term();
+	check_cooked();
+	close_pty();
+}
+END_TEST
+
 /* exit(3) without terminal_fini(), in a process of its own. */
 START_TEST(tty_modes_at_exit)
 {
@@ -1061,6 +1083,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, two_ports_share);
 	tcase_add_test(tc, input_goes_to_the_console_once_it_is_up);
 	tcase_add_test(tc, tty_modes);
+	tcase_add_test(tc, tty_set_background);
 	tcase_add_test(tc, tty_modes_at_exit);
 	tcase_add_test(tc, tty_escapes);
 	tcase_add_test(tc, tty_keys_without_room);
