@@ -131,7 +131,7 @@ def descriptors(pid):
 def check_descriptors(pid, named, filled=False):
     """Descriptors 0 to 2, our own anonymous ones, and those NAMED: numbers and
     what they are (regular expressions)."""
-    kinds = {408: "anon_inode:kvm-vm"}
+    kinds = {408: "anon_inode:kvm-vm", 409: r"anon_inode:\[io_uring\]"}
     found = descriptors(pid)
     for number, what in found.items():
         if number <= 2 or re.fullmatch(r"anon_inode:\[eventfd\]", what) and \
@@ -143,8 +143,10 @@ def check_descriptors(pid, named, filled=False):
         wanted = named.get(number) or kinds.get(number)
         if number < 16 and not wanted:
             # The loop, the keeper's socket, what tells of changed files.
-            wanted = (r"anon_inode:\[eventpoll\]|socket:\[\d+\]|"
-                      "anon_inode:inotify")
+            # A disk's lock is an open file of its own.
+            wanted = "|".join([r"anon_inode:\[eventpoll\]|socket:\[\d+\]|"
+                               "anon_inode:inotify",
+                               *(w for n, w in named.items() if n >= 384)])
         # What else a connection could get: fd_fill() in base/fd.h.
         if 256 <= number < 448 and what == "/" and filled:
             continue
