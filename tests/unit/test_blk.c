@@ -2,7 +2,7 @@
 /*
  * test_blk.c - virtio block: every request a driver may make, cut as it likes
  *
- * The disk is a memfd.  This program's own preadv, pwritev and fdatasync pass
+ * The disk is a memfd.  This program's own preadv2, pwritev2 and fdatasync pass
  * on to the kernel, count, and fail when a test says so in `host`.
  */
 #include <errno.h>
@@ -19,6 +19,7 @@
 
 #include "base/util.h"
 #include "tests/unit/fake_driver.h"
+#include "tests/unit/host_io.h"
 #include "tests/unit/unit.h"
 #include "virtio/blk.h"
 
@@ -60,18 +61,22 @@ static struct {
 	uint8_t in[BYTES + 4096];
 } answer;
 
-ssize_t preadv(int f, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_preadv(int f, const struct iovec *iov, int nr, off_t off)
 {
 	host.reads++;
 	errno = host.fail;
-	return host.fail ? -1 : syscall(SYS_preadv, f, iov, nr, off, 0);
+	return host.fail
+		       ? -1
+		       : kernel(SYS_preadv, (long[6]){ f, (long)iov, nr, off });
 }
 
-ssize_t pwritev(int f, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_pwritev(int f, const struct iovec *iov, int nr, off_t off)
 {
 	host.writes++;
 	errno = host.fail;
-	return host.fail ? -1 : syscall(SYS_pwritev, f, iov, nr, off, 0);
+	return host.fail ? -1
+			 : kernel(SYS_pwritev,
+				  (long[6]){ f, (long)iov, nr, off });
 }
 
 int fdatasync(int f)
@@ -79,7 +84,7 @@ int fdatasync(int f)
 	host.syncs++;
 	host.used_at_sync = fd_used_ring(&fd, 0)->idx;
 	errno = host.fail_sync;
-	return host.fail_sync ? -1 : (int)syscall(SYS_fdatasync, f);
+	return host.fail_sync ? -1 : (int)kernel(SYS_fdatasync, (long[6]){ f });
 }
 
 static void set_up_disk(bool read_only)

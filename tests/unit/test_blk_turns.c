@@ -17,6 +17,7 @@
 
 #include "base/util.h"
 #include "tests/unit/fake_driver.h"
+#include "tests/unit/host_io.h"
 #include "tests/unit/unit.h"
 #include "virtio/blk.h"
 
@@ -54,19 +55,19 @@ static void host_call(const struct iovec *iov, int nr)
 	host.now_ns += host.data_ns;
 }
 
-ssize_t preadv(int f, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_preadv(int f, const struct iovec *iov, int nr, off_t off)
 {
 	host_call(iov, nr);
 	if (host.fail_after == 0)
 		return -1;
 	host.fail_after--;
-	return syscall(SYS_preadv, f, iov, nr, off, 0);
+	return kernel(SYS_preadv, (long[6]){ f, (long)iov, nr, off });
 }
 
-ssize_t pwritev(int f, const struct iovec *iov, int nr, off_t off)
+static ssize_t host_pwritev(int f, const struct iovec *iov, int nr, off_t off)
 {
 	host_call(iov, nr);
-	return syscall(SYS_pwritev, f, iov, nr, off, 0);
+	return kernel(SYS_pwritev, (long[6]){ f, (long)iov, nr, off });
 }
 
 int fdatasync(int f)

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include "base/util.h"
+#include "tests/unit/host_io.h"
 #include "tests/unit/unit.h"
 #include "virtio/disk.h"
 
@@ -60,24 +61,6 @@ static int host_cut(const struct iovec *iov, int nr, struct iovec cut[64])
 	return n;
 }
 
-static long kernel(long call, const long arg[6])
-{
-	register long r10 __asm__("r10") = arg[3];
-	register long r8 __asm__("r8") = arg[4];
-	register long r9 __asm__("r9") = arg[5];
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(call), "D"(arg[0]), "S"(arg[1]), "d"(arg[2]),
-			   "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	if (ret >= 0 || ret < -4095)
-		return ret;
-	errno = (int)-ret;
-	return -1;
-}
-
 static ssize_t host_preadv(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	struct iovec cut[64];
@@ -98,24 +81,6 @@ static ssize_t host_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
 		return -1;
 	nr = host_cut(iov, nr, cut);
 	return kernel(SYS_pwritev, (long[6]){ fd, (long)cut, nr, off });
-}
-
-long syscall(long call, ...)
-{
-	long arg[6];
-	va_list args;
-
-	va_start(args, call);
-	for (int i = 0; i < 6; i++)
-		arg[i] = va_arg(args, long);
-	va_end(args);
-	if (call == SYS_preadv2 && (int)arg[5] == 0)
-		return host_preadv((int)arg[0], (const struct iovec *)arg[1],
-				   (int)arg[2], arg[3]);
-	if (call == SYS_pwritev2 && (int)arg[5] == 0)
-		return host_pwritev((int)arg[0], (const struct iovec *)arg[1],
-				    (int)arg[2], arg[3]);
-	return kernel(call, arg);
 }
 
 int fdatasync(int fd)
