@@ -52,6 +52,11 @@ void api_started(struct api *api, struct machine *machine);
 bool api_take_file(struct api *api, const char *text, size_t len,
 		   struct api_error *error);
 
+/* The same with the file at PATH, which describes the machine as the requests
+ * of a client would.  -errno: a line has said why.
+ */
+int api_open_file(struct api *api, const char *path);
+
 /* One request, as the socket brings it. */
 void api_handle(struct api *api, const struct http_request *request,
 		struct http_reply *reply);

@@ -5,11 +5,18 @@
  * What the first prints the second reads.  The parts of a file are taken in the
  * order in which they may depend on each other, each as its request would be.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "vmm/api_call.h"
 #include "vmm/json_pool.h"
+
+#define MAX_FILE (1 << 20) /* a body's worth for each device */
 
 /* OBJECT's fields where it was given. */
 static json_t *print_optional(const struct schema *s, const void *object,
@@ -154,4 +161,28 @@ bool api_take_file(struct api *api, const char *text, size_t len,
 	ok = file && take_parts(api, file, error);
 	json_pool_close();
 	return ok;
+}
+
+int api_open_file(struct api *api, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = malloc(MAX_FILE);
+	struct api_error error;
+	ssize_t n = fd < 0 || !text ? -1 : read(fd, text, MAX_FILE);
+	int ret = n < 0 ? -errno : 0;
+
+	if (ret < 0) {
+		api_refuse(&error, "%s", log_errno(ret));
+	} else if (n == MAX_FILE) {
+		ret = -EFBIG;
+		api_refuse(&error, "1 MiB or larger");
+	} else if (!api_take_file(api, text, (size_t)n, &error)) {
+		ret = -EINVAL;
+	}
+	if (ret < 0)
+		log_error("--config-file %s: %s", path, error.text);
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	return ret;
 }

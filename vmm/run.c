@@ -48,7 +48,6 @@
 #define API_STATUS_SIGHUP     156
 
 #define FLUSH_MS 2000
-#define MAX_FILE (1 << 20) /* a body's worth for each device */
 
 /* A device that is used again within this time is looked at, not waited for. */
 #define LOOP_POLL_NS 32000
@@ -620,36 +619,11 @@ static bool start_by_api(struct api *api, struct api_error *error)
 	return ret == 0;
 }
 
-/* The file describes the machine, as the requests of a client would. */
-static int take_file(struct run *r, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *text = malloc(MAX_FILE);
-	struct api_error error;
-	ssize_t n = fd < 0 || !text ? -1 : read(fd, text, MAX_FILE);
-	int ret = n < 0 ? -errno : 0;
-
-	if (ret < 0) {
-		api_refuse(&error, "%s", log_errno(ret));
-	} else if (n == MAX_FILE) {
-		ret = -EFBIG;
-		api_refuse(&error, "1 MiB or larger");
-	} else if (!api_take_file(r->api, text, (size_t)n, &error)) {
-		ret = -EINVAL;
-	}
-	if (ret < 0)
-		log_error("--config-file %s: %s", path, error.text);
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	return ret;
-}
-
 /* The machine of a file starts before anybody asks. */
 static int start_by_file(struct run *r, const char *path)
 {
 	struct api_error error;
-	int ret = take_file(r, path);
+	int ret = api_open_file(r->api, path);
 
 	if (ret < 0)
 		return ret;
