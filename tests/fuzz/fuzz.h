@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_ring.h>
+
 #include "base/util.h"
 #include "virtio/virtio.h"
 
@@ -47,6 +49,31 @@ static inline uint8_t *fuzz_memory(struct guest_memory *gm, size_t size)
 	must(ram && gmem_add(gm, 0, size, ram) == 0);
 	memset(ram, 0, size);
 	return ram;
+}
+
+/* Describes LEN bytes at GPA as a chain of pieces of up to PIECE bytes, in the
+ * descriptors AT and after; their numbers count from FIRST.  FLAGS is WRITE or
+ * 0.  Returns how many.
+ */
+static inline unsigned int fuzz_cut(struct vring_desc *at, unsigned int first,
+				    uint64_t gpa, uint32_t len, uint32_t piece,
+				    uint16_t flags)
+{
+	for (unsigned int n = 0;; n++) {
+		uint32_t here = MIN(len, piece);
+
+		at[n] = (struct vring_desc){
+			.addr = gpa,
+			.len = here,
+			.flags = flags,
+			.next = (uint16_t)(first + n + 1),
+		};
+		gpa += here;
+		len -= here;
+		if (len == 0)
+			return n + 1;
+		at[n].flags |= VRING_DESC_F_NEXT;
+	}
 }
 
 /* Where a device's queues are: queue q is Q times `stride` further. */

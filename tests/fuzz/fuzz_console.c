@@ -140,21 +140,8 @@ static void post(struct fuzz *f, unsigned int q)
 			f->ram[gpa + i] = (uint8_t)(f->out_made++ % STREAM);
 
 	d = slot * 4;
-	for (uint32_t left = len;; d++) {
-		uint32_t here = MIN(left, piece);
-
-		desc[d] = (struct vring_desc){
-			.addr = gpa,
-			.len = here,
-			.flags = q == RX ? VRING_DESC_F_WRITE : 0,
-			.next = (uint16_t)(d + 1),
-		};
-		gpa += here;
-		left -= here;
-		if (left == 0)
-			break;
-		desc[d].flags |= VRING_DESC_F_NEXT;
-	}
+	fuzz_cut(desc + d, d, gpa, len, piece,
+		 q == RX ? VRING_DESC_F_WRITE : 0);
 	fq->posted[slot] = true;
 	fq->len[slot] = len;
 	fq->nr_posted++;

@@ -234,7 +234,7 @@ static void post(struct fuzz *f, unsigned int q)
 	struct vring_desc *desc = (void *)rings(f, q);
 	struct vring_avail *avail = (void *)(rings(f, q) + AVAIL);
 	uint32_t len = take(f) * 17u, piece = take(f) * 16u + 1;
-	unsigned int slot = 0, n = 0;
+	unsigned int slot = 0, n;
 	struct vring_desc *table;
 	uint64_t gpa;
 
@@ -251,24 +251,11 @@ static void post(struct fuzz *f, unsigned int q)
 	else
 		memset(f->ram + gpa, 0, len);
 	table = (void *)(f->ram + TABLES + (q * NR_SLOTS + slot) * 64ul);
-	for (uint32_t left = len;; n++) {
-		uint32_t here = MIN(left, piece);
-
-		table[n] = (struct vring_desc){
-			.addr = gpa,
-			.len = here,
-			.flags = q == RX ? VRING_DESC_F_WRITE : 0,
-			.next = (uint16_t)(n + 1),
-		};
-		gpa += here;
-		left -= here;
-		if (left == 0)
-			break;
-		table[n].flags |= VRING_DESC_F_NEXT;
-	}
+	n = fuzz_cut(table, 0, gpa, len, piece,
+		     q == RX ? VRING_DESC_F_WRITE : 0);
 	desc[slot] = (struct vring_desc){
 		.addr = (uint64_t)((uint8_t *)table - f->ram),
-		.len = (n + 1) * (uint32_t)sizeof(*table),
+		.len = n * (uint32_t)sizeof(*table),
 		.flags = VRING_DESC_F_INDIRECT,
 	};
 	fq->posted[slot] = true;
